@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef _UAPI_LINUX_CZONE_H
+#define _UAPI_LINUX_CZONE_H
+/*
+ * Container memory zones, as user space of the guest sees them.
+ *
+ * A zone is held as a file descriptor. Whoever was handed the descriptor may
+ * fork into the zone with clone3() and CLONE_INTO_CZONE (linux/sched.h), nobody
+ * else. A zone can't be unplugged while a descriptor or a task holds it.
+ *
+ * /dev/czone (mode 0600) hands descriptors out. Its ioctls want CAP_SYS_ADMIN
+ * in the initial user namespace.
+ */
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define CZONE_IOC_MAGIC		0xcc
+
+/* Open the zone of this id: a descriptor (close-on-exec), or ENOENT, EBUSY (draining). */
+struct czone_open {
+	__u32 zone_id;
+	__u32 flags;		/* must be 0 */
+};
+#define CZONE_IOC_OPEN		_IOW(CZONE_IOC_MAGIC, 1, struct czone_open)
+
+/* On a zone's descriptor: what it is. */
+struct czone_info {
+	__u32 zone_id;
+	__u32 state;		/* VIRTIO_CZONE_STATE_* of linux/virtio_czone.h */
+	__u64 addr;		/* bytes, guest-physical */
+	__u64 size;		/* bytes */
+	__u64 usable;		/* bytes: size without the zone's own memmap */
+	__u64 free;		/* bytes in the buddy allocator */
+	__u64 users;		/* address spaces that live in the zone */
+};
+#define CZONE_IOC_INFO		_IOR(CZONE_IOC_MAGIC, 2, struct czone_info)
+
+/*
+ * Only with CONFIG_CZONE_TEST, and only while no device owns the region: what
+ * the device's commands do, for selftests. EBUSY where a device is bound.
+ */
+struct czone_test {
+	__u32 zone_id;
+	__u32 flags;		/* must be 0 */
+	__u64 addr;		/* bytes */
+	__u64 size;		/* bytes */
+	__u64 ns;		/* out: ns that the kernel took */
+	__u64 pages;		/* out: UNPLUG: pages in use on EBUSY; REPORT: pages reported */
+	__u64 ranges;		/* out: REPORT: ranges reported */
+};
+#define CZONE_IOC_TEST_PLUG	_IOWR(CZONE_IOC_MAGIC, 16, struct czone_test)
+#define CZONE_IOC_TEST_UNPLUG	_IOWR(CZONE_IOC_MAGIC, 17, struct czone_test)
+#define CZONE_IOC_TEST_REPORT	_IOWR(CZONE_IOC_MAGIC, 18, struct czone_test)
+
+/* struct clone_args of linux/sched.h gains, behind cgroup: __aligned_u64 czone; */
+#define CZONE_CLONE_INTO_CZONE	0x400000000ULL
+#define CZONE_CLONE_ARGS_SIZE	96
+
+#endif /* _UAPI_LINUX_CZONE_H */

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node API asks of the controller. Domain types; no gRPC here.
+import type { ContainerId, FunctionId, SandboxId, TenantId, ZoneId } from '../protocol/ids.js';
+
+export interface Label {
+  readonly key: string;
+  readonly value: string;
+}
+
+export interface PlaceRequest {
+  /** Empty: not repeatable. */
+  readonly requestId: string;
+  readonly tenantId: TenantId;
+  readonly functionId: FunctionId;
+  /** Path of an OCI layout; null: the catalogue's image of the function. */
+  readonly image: string | null;
+  /** null: the image's own. */
+  readonly command: readonly string[] | null;
+  readonly environment: readonly (readonly [name: string, value: string])[];
+  readonly memoryBytes: number;
+  /** 0: no limit. */
+  readonly cpuMillis: number;
+  readonly labels: readonly Label[];
+  /** 0: the default. */
+  readonly readyTimeoutMs: number;
+}
+
+export type ContainerState = 'STARTING' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'EXITED';
+export type ExitReason = 'EXITED' | 'SIGNALED' | 'OOM_KILLED' | 'STOPPED' | 'UNKNOWN' | 'SANDBOX_LOST';
+export type StageName = 'vm' | 'image' | 'plug' | 'network' | 'cgroup' | 'spawn' | 'create' | 'ready';
+
+export interface Stage {
+  readonly name: StageName;
+  readonly durationUs: number;
+}
+
+export interface ContainerExit {
+  readonly reason: ExitReason;
+  readonly exitCode: number;
+  /** 0: none. */
+  readonly signal: number;
+}
+
+export interface MemoryReturn {
+  readonly residentBytes: number;
+  readonly returnedBytes: number;
+  readonly unplugUs: number;
+  readonly guestUs: number;
+  readonly complete: boolean;
+}
+
+export interface ContainerView {
+  readonly containerId: ContainerId;
+  readonly sandboxId: SandboxId;
+  readonly tenantId: TenantId;
+  readonly functionId: FunctionId;
+  readonly imageDigest: string;
+  readonly zoneId: ZoneId;
+  readonly rangeStart: number;
+  readonly rangeBytes: number;
+  readonly memoryBytes: number;
+  readonly state: ContainerState;
+  readonly endpoint: string;
+  readonly startKind: 'COLD' | 'WARM_SANDBOX';
+  readonly placementReason: string;
+  readonly stages: readonly Stage[];
+  readonly labels: readonly Label[];
+  readonly createdAt: Date;
+  readonly exit: ContainerExit | null;
+  readonly memoryReturn: MemoryReturn | null;
+  readonly guestPid: number;
+}
+
+export type SandboxState = 'BOOTING' | 'READY' | 'RECOVERING' | 'STOPPING' | 'FAILED';
+
+export interface SandboxView {
+  readonly sandboxId: SandboxId;
+  readonly tenantId: TenantId;
+  readonly state: SandboxState;
+  readonly vmmPid: number;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly bootMemoryBytes: number;
+  readonly regionBytes: number;
+  readonly pluggedBytes: number;
+  readonly containerCount: number;
+  readonly createdAt: Date;
+}
+
+export type ZoneState = 'reserved' | 'plugging' | 'plugged' | 'unplugging' | 'stuck';
+
+export interface ZoneMemory {
+  readonly zoneId: ZoneId;
+  readonly rangeStart: number;
+  readonly rangeBytes: number;
+  readonly state: ZoneState;
+  readonly containerId: ContainerId | null;
+  readonly residentBytes: number;
+}
+
+export interface SandboxMemory {
+  readonly sandboxId: SandboxId;
+  readonly tenantId: TenantId;
+  readonly regionStart: number;
+  readonly regionBytes: number;
+  readonly pluggedBytes: number;
+  readonly residentBytes: number;
+  readonly bootResidentBytes: number;
+  readonly zonesResidentBytes: number;
+  readonly strayBytes: number;
+  readonly vmmBytes: number;
+  readonly zones: readonly ZoneMemory[];
+}
+
+export interface NodeMemory {
+  readonly residentBytes: number;
+  readonly pluggedBytes: number;
+  readonly budgetBytes: number;
+  readonly freeBudgetBytes: number;
+  readonly sandboxes: readonly SandboxMemory[];
+}
+
+export interface ReclaimedZone {
+  readonly containerId: ContainerId;
+  readonly zoneId: ZoneId;
+  readonly residentBeforeBytes: number;
+  readonly returnedBytes: number;
+  readonly durationUs: number;
+  readonly ranges: number;
+}
+
+export interface NodeInfo {
+  readonly version: string;
+  readonly nodeId: string;
+  readonly pid: number;
+  readonly startedAt: Date;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly acceleratorReason: string;
+  readonly vmmVersion: string;
+  readonly guestKernel: string;
+  readonly sandboxCount: number;
+  readonly containerCount: number;
+  readonly maxSandboxes: number;
+  readonly budgetBytes: number;
+  readonly sandboxRegionBytes: number;
+  readonly sandboxBootMemoryBytes: number;
+  readonly functions: readonly {
+    readonly functionId: FunctionId;
+    readonly description: string;
+    readonly defaultMemoryBytes: number;
+  }[];
+}
+
+export interface LogReader {
+  /** Chunks, oldest first; ends with the container when `follow`, else at the end of what is kept. */
+  read(
+    containerId: ContainerId,
+    options: { follow: boolean; tailBytes: number; signal: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * The node's controller. Every method rejects with a CzoneError.
+ * `place`, `stop`, `pause`, `resume` may run side by side; calls for one container
+ * are carried out one after another.
+ */
+export interface Controller extends LogReader {
+  place(request: PlaceRequest, signal: AbortSignal): Promise<ContainerView>;
+  stop(containerId: ContainerId, graceMs: number): Promise<ContainerView>;
+  pause(containerId: ContainerId): Promise<ContainerView>;
+  resume(containerId: ContainerId): Promise<ContainerView>;
+  containers(): readonly ContainerView[];
+  sandboxes(): readonly SandboxView[];
+  deleteSandbox(sandboxId: SandboxId): Promise<{ returnedBytes: number }>;
+  reclaim(
+    scope: { containerId: ContainerId } | { sandboxId: SandboxId } | null,
+  ): Promise<{ returnedBytes: number; zones: readonly ReclaimedZone[] }>;
+  memory(sandboxId: SandboxId | null): NodeMemory;
+  info(): NodeInfo;
+  /** Ends every VM and removes every file of the node. Idempotent. */
+  close(): Promise<void>;
+}

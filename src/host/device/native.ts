@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole boundary between the controller and native code: what the addon
+// czone_host.node exports. Only src/host/device imports it.
+
+/** Results of linux/virtio_czone.h, in their order, and two of the carrier's own. */
+export type DeviceResult =
+  | 'OK'
+  | 'INVALID'
+  | 'NOENT'
+  | 'EXISTS'
+  | 'NOMEM'
+  | 'BUSY'
+  | 'UNSUPPORTED'
+  | 'ERROR'
+  /** No answer within the time-out. The state of the zone is unknown: LIST tells. */
+  | 'TIMEOUT'
+  /** The VMM or the guest's driver went away. */
+  | 'DISCONNECTED';
+
+export interface DeviceReply {
+  readonly result: DeviceResult;
+  /** UNPLUG with BUSY: pages of 4 KiB that are in use; else 0. */
+  readonly pagesInUse: number;
+  /** Nanoseconds that the guest's driver took. */
+  readonly guestNs: number;
+  /** Nanoseconds from the command's being queued to the final answer, discards included. */
+  readonly roundTripNs: number;
+  /** Allocated bytes of the zone's range just before the first discard; -1 where none ran. */
+  readonly residentBeforeBytes: number;
+  /** Allocated bytes that the discards freed. */
+  readonly returnedBytes: number;
+  /** REPORT: ranges that the guest named. */
+  readonly ranges: number;
+  /** LIST: what the guest has plugged; else empty. */
+  readonly zones: readonly GuestZone[];
+}
+
+export interface GuestZone {
+  readonly zoneId: number;
+  /** VIRTIO_CZONE_STATE_* */
+  readonly state: number;
+  readonly addr: number;
+  readonly sizeBytes: number;
+  readonly freeBytes: number;
+}
+
+export type DeviceEvent =
+  /** QEMU has connected to the socket. */
+  | { readonly kind: 'connected' }
+  /** The guest's driver has started the queues: commands can be given. */
+  | { readonly kind: 'ready' }
+  /** QEMU or the driver has gone; commands under way end with DISCONNECTED. */
+  | { readonly kind: 'disconnected'; readonly reason: string }
+  /** The peer broke the protocol; what it asked was refused. */
+  | { readonly kind: 'violation'; readonly detail: string };
+
+export interface DeviceOptions {
+  /** Where the vhost-user back-end listens (unix, 0600). At most 107 bytes. */
+  readonly socketPath: string;
+  /** Guest-physical, bytes. */
+  readonly regionAddr: number;
+  readonly regionBytes: number;
+  readonly blockBytes: number;
+  readonly maxZones: number;
+}
+
+export interface NativeDevice {
+  /** PLUG. Rejects only on wrong arguments; what the guest says stands in the reply. */
+  plug(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
+  /** UNPLUG; on OK the whole range was discarded before the promise is fulfilled. */
+  unplug(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
+  /** REPORT: takes back what the zone has free. */
+  report(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
+  list(timeoutMs: number): Promise<DeviceReply>;
+  /**
+   * Forgets and discards a zone that the guest has not: only for ranges of which
+   * LIST has just shown that the guest does not hold them.
+   */
+  discard(addr: number, sizeBytes: number): number;
+  /** Ends the thread and the socket. Idempotent. */
+  close(): void;
+}
+
+/** The memory file of a VM (memfd): made here, handed to QEMU as an inherited descriptor. */
+export interface NativeMemory {
+  /** A memfd of this size, sealed against resizing. Returns the descriptor (close-on-exec). */
+  createMemory(name: string, sizeBytes: number): number;
+  closeMemory(fd: number): void;
+  /** Allocated bytes of [offset, offset + size) of a memory file: SEEK_DATA/SEEK_HOLE. */
+  allocatedBytes(fd: number, offset: number, sizeBytes: number): number;
+}
+
+export interface HostAddon extends NativeMemory {
+  createDevice(options: DeviceOptions, onEvent: (event: DeviceEvent) => void): NativeDevice;
+}
