@@ -69,6 +69,26 @@ export interface ContainerView {
   readonly exit: ContainerExit | null;
   readonly memoryReturn: MemoryReturn | null;
   readonly guestPid: number;
+  /** What the guest took to plug the zone. */
+  readonly plugGuestUs: number;
+}
+
+/** Pages of 4 KiB. */
+export interface PageCount {
+  readonly inZone: number;
+  readonly outside: number;
+}
+
+/** Where the pages of one process of a container lie. */
+export interface ProcessPlacement {
+  readonly pid: number;
+  readonly name: string;
+  /** 0: it lives in no zone. */
+  readonly zoneId: number;
+  readonly anonymous: PageCount;
+  readonly text: PageCount;
+  readonly file: PageCount;
+  readonly textFrames: readonly number[];
 }
 
 export type SandboxState = 'BOOTING' | 'READY' | 'RECOVERING' | 'STOPPING' | 'FAILED';
@@ -168,6 +188,8 @@ export interface Controller extends LogReader {
   stop(containerId: ContainerId, graceMs: number): Promise<ContainerView>;
   pause(containerId: ContainerId): Promise<ContainerView>;
   resume(containerId: ContainerId): Promise<ContainerView>;
+  /** Asks the guest where the pages of the container's processes lie. */
+  inspect(containerId: ContainerId): Promise<readonly ProcessPlacement[]>;
   containers(): readonly ContainerView[];
   sandboxes(): readonly SandboxView[];
   deleteSandbox(sandboxId: SandboxId): Promise<{ returnedBytes: number }>;

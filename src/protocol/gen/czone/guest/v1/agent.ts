@@ -151,6 +151,41 @@ export interface ListContainersResponse {
   containers: Container[];
 }
 
+export interface InspectContainerRequest {
+  containerId: string;
+}
+
+/** Pages of 4 KiB. */
+export interface PageCount {
+  inZone: bigint;
+  outside: bigint;
+}
+
+export interface ProcessPlacement {
+  pid: number;
+  name: string;
+  /** What the kernel says of the process; 0: it lives in no zone. */
+  zoneId: number;
+  /** Anonymous pages and private copies, without the zero page. */
+  anonymous:
+    | PageCount
+    | null;
+  /** Executable file mappings. */
+  text:
+    | PageCount
+    | null;
+  /** Other file and shared pages. */
+  file:
+    | PageCount
+    | null;
+  /** Page frames of text, ascending, at most 4096. */
+  textFrames: bigint[];
+}
+
+export interface InspectContainerResponse {
+  processes: ProcessPlacement[];
+}
+
 export interface ContainerExit {
   containerId: string;
   zoneId: number;
@@ -1417,6 +1452,335 @@ export const ListContainersResponse: MessageFns<ListContainersResponse> = {
   },
 };
 
+function createBaseInspectContainerRequest(): InspectContainerRequest {
+  return { containerId: "" };
+}
+
+export const InspectContainerRequest: MessageFns<InspectContainerRequest> = {
+  encode(message: InspectContainerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.containerId !== "") {
+      writer.uint32(10).string(message.containerId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InspectContainerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInspectContainerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.containerId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InspectContainerRequest>): InspectContainerRequest {
+    return InspectContainerRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InspectContainerRequest>): InspectContainerRequest {
+    const message = createBaseInspectContainerRequest();
+    message.containerId = object.containerId ?? "";
+    return message;
+  },
+};
+
+function createBasePageCount(): PageCount {
+  return { inZone: 0n, outside: 0n };
+}
+
+export const PageCount: MessageFns<PageCount> = {
+  encode(message: PageCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.inZone !== 0n) {
+      if (BigInt.asUintN(64, message.inZone) !== message.inZone) {
+        throw new globalThis.Error("value provided for field message.inZone of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.inZone);
+    }
+    if (message.outside !== 0n) {
+      if (BigInt.asUintN(64, message.outside) !== message.outside) {
+        throw new globalThis.Error("value provided for field message.outside of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.outside);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PageCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePageCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.inZone = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.outside = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PageCount>): PageCount {
+    return PageCount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PageCount>): PageCount {
+    const message = createBasePageCount();
+    message.inZone = (object.inZone !== undefined && object.inZone !== null) ? BigInt(object.inZone) : 0n;
+    message.outside = (object.outside !== undefined && object.outside !== null) ? BigInt(object.outside) : 0n;
+    return message;
+  },
+};
+
+function createBaseProcessPlacement(): ProcessPlacement {
+  return { pid: 0, name: "", zoneId: 0, anonymous: null, text: null, file: null, textFrames: [] };
+}
+
+export const ProcessPlacement: MessageFns<ProcessPlacement> = {
+  encode(message: ProcessPlacement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pid !== 0) {
+      writer.uint32(8).uint32(message.pid);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.zoneId !== 0) {
+      writer.uint32(24).uint32(message.zoneId);
+    }
+    if (message.anonymous !== undefined && message.anonymous !== null) {
+      PageCount.encode(message.anonymous, writer.uint32(34).fork()).join();
+    }
+    if (message.text !== undefined && message.text !== null) {
+      PageCount.encode(message.text, writer.uint32(42).fork()).join();
+    }
+    if (message.file !== undefined && message.file !== null) {
+      PageCount.encode(message.file, writer.uint32(50).fork()).join();
+    }
+    if (message.textFrames.length !== 0) {
+      writer.uint32(58).fork();
+      for (const v of message.textFrames) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field textFrames of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProcessPlacement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProcessPlacement();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.zoneId = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.anonymous = PageCount.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.text = PageCount.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.file = PageCount.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag === 56) {
+              message.textFrames.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 58) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.textFrames.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ProcessPlacement>): ProcessPlacement {
+    return ProcessPlacement.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProcessPlacement>): ProcessPlacement {
+    const message = createBaseProcessPlacement();
+    message.pid = object.pid ?? 0;
+    message.name = object.name ?? "";
+    message.zoneId = object.zoneId ?? 0;
+    message.anonymous = (object.anonymous !== undefined && object.anonymous !== null)
+      ? PageCount.fromPartial(object.anonymous)
+      : null;
+    message.text = (object.text !== undefined && object.text !== null) ? PageCount.fromPartial(object.text) : null;
+    message.file = (object.file !== undefined && object.file !== null) ? PageCount.fromPartial(object.file) : null;
+    message.textFrames = object.textFrames?.map((e) => BigInt(e)) || [];
+    return message;
+  },
+};
+
+function createBaseInspectContainerResponse(): InspectContainerResponse {
+  return { processes: [] };
+}
+
+export const InspectContainerResponse: MessageFns<InspectContainerResponse> = {
+  encode(message: InspectContainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.processes) {
+      ProcessPlacement.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InspectContainerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInspectContainerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processes.push(ProcessPlacement.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<InspectContainerResponse>): InspectContainerResponse {
+    return InspectContainerResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InspectContainerResponse>): InspectContainerResponse {
+    const message = createBaseInspectContainerResponse();
+    message.processes = object.processes?.map((e) => ProcessPlacement.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseContainerExit(): ContainerExit {
   return { containerId: "", zoneId: 0, reason: 0, exitCode: 0, signal: 0 };
 }
@@ -1834,6 +2198,18 @@ export const AgentServiceService = {
       Buffer.from(ListContainersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListContainersResponse => ListContainersResponse.decode(value),
   },
+  /** Where the pages of a container's processes lie. NOT_FOUND. */
+  inspectContainer: {
+    path: "/czone.guest.v1.AgentService/InspectContainer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: InspectContainerRequest): Buffer =>
+      Buffer.from(InspectContainerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): InspectContainerRequest => InspectContainerRequest.decode(value),
+    responseSerialize: (value: InspectContainerResponse): Buffer =>
+      Buffer.from(InspectContainerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): InspectContainerResponse => InspectContainerResponse.decode(value),
+  },
   /** Exits, log output. One watcher at a time: a new one ends the older. */
   watch: {
     path: "/czone.guest.v1.AgentService/Watch" as const,
@@ -1865,6 +2241,8 @@ export interface AgentServiceServer extends UntypedServiceImplementation {
   pauseContainer: handleUnaryCall<PauseContainerRequest, PauseContainerResponse>;
   resumeContainer: handleUnaryCall<ResumeContainerRequest, ResumeContainerResponse>;
   listContainers: handleUnaryCall<ListContainersRequest, ListContainersResponse>;
+  /** Where the pages of a container's processes lie. NOT_FOUND. */
+  inspectContainer: handleUnaryCall<InspectContainerRequest, InspectContainerResponse>;
   /** Exits, log output. One watcher at a time: a new one ends the older. */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
 }
@@ -1971,6 +2349,22 @@ export interface AgentServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListContainersResponse) => void,
+  ): ClientUnaryCall;
+  /** Where the pages of a container's processes lie. NOT_FOUND. */
+  inspectContainer(
+    request: InspectContainerRequest,
+    callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
+  ): ClientUnaryCall;
+  inspectContainer(
+    request: InspectContainerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
+  ): ClientUnaryCall;
+  inspectContainer(
+    request: InspectContainerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
   ): ClientUnaryCall;
   /** Exits, log output. One watcher at a time: a new one ends the older. */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
