@@ -10,9 +10,11 @@
 // Static, one thread, no allocation after the start.
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +31,10 @@
 
 #define CGROUP "/sys/fs/cgroup"
 #define EXITS_DIR "/run/czone/exits"
+#define DAEMON_PID_FILE "/run/czone/daemon.pid"
+#define PORTS "/sys/class/virtio-ports"
+// The host gives a VM this port when its operator asked for a debug shell.
+#define SHELL_PORT "czone.shell"
 
 enum {
 	EXITS_KEPT = 1024,
@@ -310,6 +316,90 @@ static void shut_down(const sigset_t *signals)
 	power_off();
 }
 
+// Opens the virtio-serial port of this name; -1 where there is none.
+static int open_port(const char *wanted)
+{
+	DIR *ports = opendir(PORTS);
+	struct dirent *entry;
+	int port = -1;
+
+	while (ports && port < 0 && (entry = readdir(ports))) {
+		char path[sizeof(PORTS) + sizeof(entry->d_name) + 8], name[64];
+		ssize_t length;
+		int fd;
+
+		snprintf(path, sizeof(path), PORTS "/%s/name", entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		length = read(fd, name, sizeof(name) - 1);
+		close(fd);
+		name[length > 0 ? length : 0] = '\0';
+		name[strcspn(name, "\n")] = '\0';
+		if (strcmp(name, wanted))
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+		port = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	}
+	if (ports)
+		closedir(ports);
+	return port;
+}
+
+// A root shell on the port, a new one each time that the host connects.
+static void keep_shell(void)
+{
+	int port = open_port(SHELL_PORT);
+	sigset_t none;
+
+	if (port < 0)
+		return;
+	if (fork() != 0) {
+		close(port);
+		return;
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	for (;;) {
+		struct pollfd poll_port = { .fd = port, .events = POLLIN };
+		struct timespec pause = { .tv_nsec = 200 * 1000000 };
+		pid_t shell;
+
+		// Without a host at the other end reads end at once.
+		if (poll(&poll_port, 1, -1) < 0 || (poll_port.revents & POLLHUP)) {
+			nanosleep(&pause, NULL);
+			continue;
+		}
+		shell = fork();
+		if (shell == 0) {
+			char *const argv[] = { "sh", NULL };
+			char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+
+			dup2(port, STDIN_FILENO);
+			dup2(port, STDOUT_FILENO);
+			dup2(port, STDERR_FILENO);
+			execve("/bin/sh", argv, environment);
+			_exit(127);
+		}
+		if (shell > 0)
+			waitpid(shell, NULL, 0);
+	}
+}
+
+static void note_daemon(pid_t pid)
+{
+	char text[16];
+	int fd = open(DAEMON_PID_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return;
+	snprintf(text, sizeof(text), "%d\n", pid);
+	if (write(fd, text, strlen(text)) < 0)
+		say("%s: %s", DAEMON_PID_FILE, strerror(errno));
+	close(fd);
+}
+
 int main(void)
 {
 	sigset_t signals;
@@ -337,6 +427,7 @@ int main(void)
 		say("hostname: %s", strerror(errno));
 	if (write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise") < 0)
 		say("transparent huge pages: %s", strerror(errno));
+	keep_shell();
 
 	for (;;) {
 		long long wait_ms = 3600 * 1000;
@@ -353,6 +444,8 @@ int main(void)
 				if (daemon_pid < 0) {
 					say("fork: %s", strerror(errno));
 					start_at_ms = started_ms + backoff_ms;
+				} else {
+					note_daemon(daemon_pid);
 				}
 				continue;
 			}
