@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every bound of the node API on what a caller may send, in one place.
+import { LIMITS } from '../host/limits.js';
 import { KIB, MIB } from '../protocol/units.js';
 
 /** The longest request message, bytes. */
@@ -23,14 +24,14 @@ export const LABEL_KEY_LENGTH_MAX = 63;
 export const LABEL_VALUE_BYTES_MAX = 255;
 
 /** The least that a container may ask for, bytes. */
-export const MEMORY_BYTES_MIN = 8 * MIB;
+export const MEMORY_BYTES_MIN = LIMITS.minContainerBytes;
 /** Below this the kernel's quota of 1 ms a period can't express the limit. */
 export const CPU_MILLIS_MIN = 10;
 export const CPU_MILLIS_MAX = 1_000_000;
 export const READY_TIMEOUT_MS_MAX = 3_600_000;
 export const GRACE_MS_MAX = 600_000;
 /** From SIGTERM to SIGKILL where the caller names nothing. */
-export const GRACE_MS_DEFAULT = 2_000;
+export const GRACE_MS_DEFAULT = LIMITS.defaultGraceMs;
 
 export const PAGE_SIZE_DEFAULT = 100;
 export const PAGE_SIZE_MAX = 1_000;

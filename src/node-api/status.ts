@@ -2,6 +2,7 @@
 // CzoneError to gRPC status and back: the one table of both ends.
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { CzoneError, type ErrorCode, messageOf } from '../protocol/errors.js';
+import { NoNodeError } from './no-node.js';
 import { decodeStatus, encodeStatus, STATUS_DETAILS_KEY } from './status-details.js';
 
 const STATUS_OF: Readonly<Record<ErrorCode, status>> = {
@@ -50,7 +51,7 @@ export function fromStatus(error: ServiceError, socketPath: string): CzoneError 
     });
   }
   if (error.code === status.UNAVAILABLE) {
-    return new CzoneError('UNAVAILABLE', unavailable(error.details, socketPath), { cause: error });
+    return new NoNodeError(unavailable(error.details, socketPath), socketPath, error);
   }
   const code = CODE_OF.get(error.code) ?? 'INTERNAL';
   const message =

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// czone memory: where the host's bytes are, VM by VM and zone by zone.
+import type { Command } from 'commander';
+import type { NodeMemory, SandboxMemory } from '../../host/controller-api.js';
+import { formatSize } from '../../protocol/units.js';
+import { action, nodeOptions } from '../command.js';
+import { fullSandboxIds } from '../container-id.js';
+import { withNode } from '../node-connection.js';
+
+interface Options {
+  readonly sandbox?: string;
+}
+
+export function memory(program: Command): void {
+  nodeOptions(
+    program
+      .command('memory')
+      .summary("show the host's memory, zone by zone")
+      .description(
+        "Shows what the VMs hold of the host's memory: allocated blocks of their memory files,\n" +
+          'counted on the host, without asking the guests.',
+      )
+      .option('--sandbox <id>', 'only of this VM'),
+  ).action(
+    action(async (run, options: Options) => {
+      await withNode(run, async (client) => {
+        const given = options.sandbox === undefined ? [] : [options.sandbox];
+        const [sandboxId] = await fullSandboxIds(client, given, run.signal);
+        const view = await client.memory(sandboxId ?? null, run);
+        await run.output.result(view, () => human(view));
+      });
+    }),
+  );
+}
+
+async function human(view: NodeMemory): Promise<string> {
+  const { address, table } = await import('../table.js');
+  const size = formatSize;
+  const parts = [
+    `on the host ${size(view.residentBytes)}, plugged ${size(view.pluggedBytes)}, ` +
+      `budget ${size(view.budgetBytes)} (${size(view.freeBudgetBytes)} free)`,
+  ];
+  for (const vm of view.sandboxes) {
+    parts.push('', describeVm(vm));
+    if (vm.zones.length === 0) continue;
+    const rows = vm.zones.map((zone) => [
+      ...[`  ${zone.zoneId}`, address(zone.rangeStart), size(zone.rangeBytes)],
+      ...[zone.state, size(zone.residentBytes), zone.containerId ?? '-'],
+    ]);
+    parts.push(table(['  ZONE', '>START', '>SIZE', 'STATE', '>ON HOST', 'CONTAINER'], rows));
+  }
+  return parts.join('\n');
+}
+
+function describeVm(vm: SandboxMemory): string {
+  const size = formatSize;
+  const lines = [
+    `${vm.sandboxId} of ${vm.tenantId}: on the host ${size(vm.residentBytes)}` +
+      ` (kernel and shared ${size(vm.bootResidentBytes)}, zones ${size(vm.zonesResidentBytes)})` +
+      `, the VMM itself ${size(vm.vmmBytes)}`,
+    `  region ${size(vm.regionBytes)}, plugged ${size(vm.pluggedBytes)}`,
+  ];
+  if (vm.strayBytes !== 0) {
+    lines.push(`  FAULT: ${size(vm.strayBytes)} lie in the region outside of any zone`);
+  }
+  return lines.join('\n');
+}

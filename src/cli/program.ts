@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// All commands. What a command needs to run is imported when it runs, so that
+// `czone ps` does not wait for what `czone node start` needs.
+import { Command } from 'commander';
+import { deleteSandbox } from './commands/delete-sandbox.js';
+import { info } from './commands/info.js';
+import { inspect } from './commands/inspect.js';
+import { logs } from './commands/logs.js';
+import { memory } from './commands/memory.js';
+import { pause } from './commands/pause.js';
+import { place } from './commands/place.js';
+import { ps } from './commands/ps.js';
+import { reclaim } from './commands/reclaim.js';
+import { resume } from './commands/resume.js';
+import { sandboxes } from './commands/sandboxes.js';
+import { stop } from './commands/stop.js';
+import { EXIT_CODES_HELP } from './exit-codes.js';
+
+/** `quiet`: errors of usage are told by the caller. */
+export function createProgram(version: string, { quiet }: { quiet: boolean }): Command {
+  const program = new Command('czone')
+    .description(
+      'Many containers of one trust domain in one microVM, each in a memory zone of its own\n' +
+        'that the host gets back whole.',
+    )
+    .version(version)
+    .showHelpAfterError('(czone --help tells the commands)')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .exitOverride();
+  if (quiet) program.configureOutput({ writeErr: () => {} });
+  program.commandsGroup('Containers:');
+  for (const add of [place, ps, stop, pause, resume, logs, inspect]) add(program);
+  program.commandsGroup('Memory:');
+  for (const add of [memory, reclaim]) add(program);
+  program.commandsGroup('VMs and the node:');
+  for (const add of [sandboxes, deleteSandbox, info]) add(program);
+  return program;
+}
