@@ -4,7 +4,13 @@ import Table from 'cli-table3';
 import { formatSize } from '../protocol/units.js';
 import type { ContainerReport, DemoReport } from './report.js';
 
-const PLAIN = { head: [], border: [], compact: true };
+/** No rules: rows alone. */
+const CHARS = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '' },
+  ...{ right: '', 'right-mid': '', middle: '  ' },
+};
 
 const seconds = (us: number) => `${(us / 1e6).toFixed(2)} s`;
 
@@ -12,7 +18,7 @@ const seconds = (us: number) => `${(us / 1e6).toFixed(2)} s`;
 function longestStages({ startBreakdown }: ContainerReport): string {
   return [...startBreakdown]
     .sort((a, b) => b.durationUs - a.durationUs)
-    .slice(0, 3)
+    .slice(0, 2)
     .map(({ name, durationUs }) => `${name} ${seconds(durationUs)}`)
     .join(', ');
 }
@@ -48,7 +54,8 @@ function containersTable(report: DemoReport): string {
       'right',
       'right',
     ],
-    style: PLAIN,
+    chars: CHARS,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
   });
   for (const container of report.containers) {
     const { range, requestsRight, requestFailures } = container;

@@ -56,7 +56,7 @@ function marks(series: VmSeries, rows: readonly Mark[], frame: Frame): Markup[] 
     const y = frame.top - 12 - mark.row * MARK_ROW;
     return markup`<g class="mark"><title>${event.seconds.toFixed(1)} s: ${event.container ?? ''} ${event.text}</title>
 <line x1="${mark.x}" x2="${mark.x}" y1="${y}" y2="${frame.height - frame.bottom}"/>
-<circle class="fill-${event.slot}" cx="${mark.x}" cy="${y}" r="${MARK_RADIUS}"/>
+<circle class="stroke-${event.slot}" cx="${mark.x}" cy="${y}" r="${MARK_RADIUS}"/>
 <text x="${mark.x}" y="${y + 3.5}" text-anchor="middle">${mark.number}</text></g>
 `;
   });

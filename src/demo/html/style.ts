@@ -47,7 +47,7 @@ h3 { font-size: 15px; margin: 0 0 8px; } p { margin: 0 0 12px; } .soft { color: 
 .tile b { display: block; font-size: 22px; font-weight: 600; } .tile span { color: var(--soft); font-size: 13px; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--soft); } th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th.n, td.n { text-align: right; } td.id { white-space: nowrap; }
+th.n, td.n { text-align: right; } td.id, td.n { white-space: nowrap; } small { font-size: 11px; }
 .chip { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 6px; } .chip-boot { background: var(--boot); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; margin: 0 0 6px; }
 .marks { columns: 2; column-gap: 32px; font-size: 12.5px; padding: 0; margin: 10px 0 0; list-style: none; }
@@ -57,6 +57,6 @@ svg { display: block; width: 100%; min-width: 640px; height: auto; } svg text { 
 svg .grid { stroke: var(--line); } svg .area { stroke: var(--card); stroke-width: 1; }
 svg .fill-boot { fill: var(--boot); } svg .zone { fill-opacity: .16; stroke-width: 1; } svg .resident { fill-opacity: .75; }
 svg .label { fill: var(--ink); } svg .mark line { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; opacity: .6; }
-svg .mark text { fill: #fff; font-size: 10px; font-weight: 600; }
+svg .mark text { fill: var(--ink); font-size: 10px; font-weight: 600; } svg .mark circle { fill: var(--card); stroke-width: 2.5; }
 ${slots}
 `;

@@ -19,7 +19,7 @@ function endOf({ exit, state }: ContainerReport): string {
 
 function percent({ memoryReturn }: ContainerReport): string {
   if (!memoryReturn || memoryReturn.residentBytes === 0) return '–';
-  return `${((100 * memoryReturn.returnedBytes) / memoryReturn.residentBytes).toFixed(1)} %`;
+  return `${((100 * memoryReturn.returnedBytes) / memoryReturn.residentBytes).toFixed(1)} %`;
 }
 
 const bytes = (value: number | null) => (value === null ? '–' : formatSize(value));
@@ -32,15 +32,15 @@ export function containersTable(
   const row = (container: ContainerReport) => {
     const asked = container.requestsRight + container.requestFailures.length;
     const { memoryReturn, range } = container;
-    return markup`<tr><td class="id"><span class="chip chip-${slots.get(container.name) ?? 1}"></span>${container.name}</td>
-<td class="id">${container.containerId}</td><td class="id">${container.vm}</td><td class="n">${container.zoneId}</td>
-<td class="id">0x${range.start.toString(16)} + ${formatSize(range.sizeBytes)}</td>
+    return markup`<tr><td class="id"><span class="chip chip-${slots.get(container.name) ?? 1}"></span>${container.name}<br><small class="soft">${container.containerId}</small></td>
+<td class="id">${container.vm}</td><td class="n">${container.zoneId}</td>
+<td class="id">0x${range.start.toString(16)}<br><small class="soft">+ ${formatSize(range.sizeBytes)}</small></td>
 <td class="n">${container.requestsRight} / ${asked}</td><td>${endOf(container)}</td>
 <td class="n">${bytes(container.residentBytesBeforeStop)}</td><td class="n">${bytes(container.returnedBytes)}</td>
 <td class="n">${percent(container)}</td><td class="n">${memoryReturn ? ms(memoryReturn.unplugUs) : '–'}</td></tr>
 `;
   };
-  return markup`<table><thead><tr><th>container</th><th>id</th><th>VM</th><th class="n">zone</th><th>range</th>
+  return markup`<table><thead><tr><th>container</th><th>VM</th><th class="n">zone</th><th>range</th>
 <th class="n">right answers</th><th>end</th><th class="n">resident before</th><th class="n">returned</th><th class="n">share</th><th class="n">unplug, ms</th></tr></thead>
 <tbody>${containers.map(row)}</tbody></table>`;
 }
