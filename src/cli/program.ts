@@ -3,6 +3,7 @@
 // `czone ps` does not wait for what `czone node start` needs.
 import { Command } from 'commander';
 import { deleteSandbox } from './commands/delete-sandbox.js';
+import { demo } from './commands/demo.js';
 import { info } from './commands/info.js';
 import { inspect } from './commands/inspect.js';
 import { logs } from './commands/logs.js';
@@ -34,5 +35,7 @@ export function createProgram(version: string, { quiet }: { quiet: boolean }): C
   for (const add of [memory, reclaim]) add(program);
   program.commandsGroup('VMs and the node:');
   for (const add of [sandboxes, deleteSandbox, info]) add(program);
+  program.commandsGroup('The whole:');
+  for (const add of [demo]) add(program);
   return program;
 }
