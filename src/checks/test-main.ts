@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../protocol/errors.js';
+import { ensureArtifactsFor } from './ensure-artifacts.js';
 import { printChecks } from './print-checks.js';
 import { runTap } from './run-tap.js';
 import { sourceFiles } from './source-files.js';
@@ -36,6 +37,13 @@ async function main(): Promise<{ passed: number; failed: number }> {
   for (const kind of ['unit', 'vm', 'kernel'] as const) {
     const files = plan.files[kind];
     if (files.length === 0) continue;
+    try {
+      if (kind !== 'unit') await ensureArtifactsFor([kind]);
+    } catch (error) {
+      console.log(`FAILED ${TITLES[kind]}: ${messageOf(error)}`);
+      failed += 1;
+      continue;
+    }
     console.log(`# ${TITLES[kind]}: ${files.length} files`);
     // VMs are heavy and their tests look at the whole machine: one after another.
     const jobs = kind === 'unit' ? availableParallelism() : 1;

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { CzoneError } from '../../protocol/errors.js';
+import { buildProgress } from '../build-progress.js';
 import { fail } from '../command.js';
 import { EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED } from '../exit-codes.js';
 import { Output } from '../output.js';
@@ -61,6 +62,21 @@ async function run(options: Options): Promise<number> {
   }
 }
 
+/** All that a node needs, with progress; the first time this takes long. */
+async function buildArtifacts(output: Output, signal: AbortSignal): Promise<void> {
+  const { listArtifacts } = await import('../../artifacts/list.js');
+  const { ensureArtifacts } = await import('../../artifacts/ensure-all.js');
+  const missing = (await listArtifacts())
+    .filter(({ name, present }) => !present && name !== 'kernel-debug')
+    .map(({ name }) => name);
+  if (missing.length === 0) return;
+  output.note(`czone: building ${missing.join(', ')}`);
+  await ensureArtifacts(missing, {
+    onProgress: buildProgress((line) => output.note(line)),
+    signal,
+  });
+}
+
 async function play(options: Options, output: Output, signal: AbortSignal): Promise<number> {
   const { runDemo } = await import('../../demo/run-demo.js');
   const { demoReport } = await import('../../demo/report.js');
@@ -69,6 +85,7 @@ async function play(options: Options, output: Output, signal: AbortSignal): Prom
   const paths = { json: resolve(options.json), html: resolve(options.html) };
   const logPath = join(dirname(paths.json), 'demo-node.log');
   await mkdir(dirname(logPath), { recursive: true });
+  await buildArtifacts(output, signal);
   const recording = await runDemo({
     command: [MAIN],
     nodeArgs: [],
