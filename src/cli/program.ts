@@ -4,10 +4,14 @@
 import { Command } from 'commander';
 import { deleteSandbox } from './commands/delete-sandbox.js';
 import { demo } from './commands/demo.js';
+import { doctor } from './commands/doctor.js';
+import { images } from './commands/images.js';
 import { info } from './commands/info.js';
 import { inspect } from './commands/inspect.js';
 import { logs } from './commands/logs.js';
 import { memory } from './commands/memory.js';
+import { nodeStart } from './commands/node-start.js';
+import { nodeStop } from './commands/node-stop.js';
 import { pause } from './commands/pause.js';
 import { place } from './commands/place.js';
 import { ps } from './commands/ps.js';
@@ -35,7 +39,12 @@ export function createProgram(version: string, { quiet }: { quiet: boolean }): C
   for (const add of [memory, reclaim]) add(program);
   program.commandsGroup('VMs and the node:');
   for (const add of [sandboxes, deleteSandbox, info]) add(program);
-  program.commandsGroup('The whole:');
-  for (const add of [demo]) add(program);
+  const node = program
+    .command('node')
+    .description('Runs and ends nodes.')
+    .summary('run a node (node start), end it (node stop)');
+  for (const add of [nodeStart, nodeStop]) add(node);
+  program.commandsGroup('The host and the whole:');
+  for (const add of [doctor, images, demo]) add(program);
   return program;
 }
