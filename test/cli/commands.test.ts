@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands against a fake node: tables for people, --json for programs.
 import t from 'tap';
+import type { ContainerView } from '../../src/host/controller-api.js';
 import { MIB } from '../../src/protocol/units.js';
 import { cli } from './run-cli.js';
 
@@ -31,7 +32,7 @@ t.test('place --count places so many; --json lists them', async (t) => {
   t.equal(code, 0);
   t.equal(stderr, '');
   t.equal(controller.containers().length, 5);
-  const { containers } = JSON.parse(stdout);
+  const { containers } = JSON.parse(stdout) as { containers: ContainerView[] };
   t.equal(containers.length, 5);
   t.match(containers[0], { state: 'RUNNING', memoryBytes: 64 * MIB, stages: [{ name: 'plug' }] });
 });
@@ -51,7 +52,9 @@ t.test('ps shows zones and bytes on the host; -a those that ended', async (t) =>
   t.match(living.stdout, new RegExp(`${b.containerId} +acme +html +RUNNING .* 64 MiB +40 MiB`));
   t.notMatch(living.stdout, a.containerId);
   t.match((await czone('ps', '-a')).stdout, new RegExp(`${a.containerId} .*stopped +20 MiB`));
-  const { containers } = JSON.parse((await czone('ps', '-a', '--json')).stdout);
+  const { containers } = JSON.parse((await czone('ps', '-a', '--json')).stdout) as {
+    containers: ContainerView[];
+  };
   t.match(containers, [
     { containerId: a.containerId, residentBytes: null, exit: { reason: 'STOPPED' } },
     { containerId: b.containerId, residentBytes: 40 * MIB, exit: null },
@@ -86,8 +89,12 @@ t.test('of several containers all are stopped that can be', async (t) => {
     ...['stop', a.containerId, 'c-000000000000', b.containerId, '--json'],
   );
   t.equal(code, 3);
-  const { containers, errors, error } = JSON.parse(stdout);
-  t.strictSame(containers.map(({ containerId }: typeof a) => containerId).sort(), [
+  const { containers, errors, error } = JSON.parse(stdout) as {
+    containers: ContainerView[];
+    errors: object[];
+    error: { code: string };
+  };
+  t.strictSame(containers.map(({ containerId }) => containerId).sort(), [
     a.containerId,
     b.containerId,
   ]);

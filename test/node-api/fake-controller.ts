@@ -28,7 +28,7 @@ const REGION_START = 4 * GIB;
 export class FakeController implements Controller {
   readonly calls: { method: string; args: unknown[] }[] = [];
   /** What a method throws instead of doing its work. */
-  readonly failures = new Map<string, unknown>();
+  readonly failures = new Map<string, Error>();
   /** `place` waits for this, or for its signal. */
   placeGate: Promise<void> = Promise.resolve();
   /** Set when a placement was cancelled. */
@@ -47,7 +47,7 @@ export class FakeController implements Controller {
       new Promise((_, reject) => {
         signal.addEventListener('abort', () => {
           this.placeCancelled = signal.reason;
-          reject(signal.reason);
+          reject(signal.reason as Error);
         });
       }),
     ]);

@@ -41,7 +41,7 @@ t.test('health: serving, then not, and per service', async (t) => {
   const check = async (service: string) => {
     const url = 'http://localhost/grpc.health.v1.Health/Check';
     const { stdout } = await curl(socketPath, ['-d', JSON.stringify({ service }), url]);
-    return JSON.parse(stdout).status;
+    return (JSON.parse(stdout) as { status: string }).status;
   };
   t.equal(await check(''), 'SERVING');
   t.equal(await check('czone.node.v1.ContainersService'), 'SERVING');

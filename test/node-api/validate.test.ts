@@ -98,8 +98,8 @@ t.test('other fields with bounds', async (t) => {
     code: 'INVALID_ARGUMENT',
     field: 'grace_ms',
   });
-  await t.rejects(
-    client.reclaim({ containerId: view.containerId, sandboxId: view.sandboxId } as never),
-    { code: 'INVALID_ARGUMENT', field: 'sandbox_id' },
-  );
+  await t.rejects(client.reclaim({ containerId: view.containerId, sandboxId: view.sandboxId }), {
+    code: 'INVALID_ARGUMENT',
+    field: 'sandbox_id',
+  });
 });

@@ -9,6 +9,7 @@ import { CzoneError } from '../../protocol/errors.js';
 import { buildProgress } from '../build-progress.js';
 import { fail } from '../command.js';
 import { EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED } from '../exit-codes.js';
+import { isNeeded } from '../needed-artifacts.js';
 import { Output } from '../output.js';
 
 interface Options {
@@ -67,7 +68,7 @@ async function buildArtifacts(output: Output, signal: AbortSignal): Promise<void
   const { listArtifacts } = await import('../../artifacts/list.js');
   const { ensureArtifacts } = await import('../../artifacts/ensure-all.js');
   const missing = (await listArtifacts())
-    .filter(({ name, present }) => !present && name !== 'kernel-debug')
+    .filter(({ name, present }) => !present && isNeeded(name))
     .map(({ name }) => name);
   if (missing.length === 0) return;
   output.note(`czone: building ${missing.join(', ')}`);

@@ -93,5 +93,5 @@ function configOf(options: Options, run: Run): NodeConfigInput {
     debugShell: options.debugShell,
   };
   const entries = Object.entries(all).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as NodeConfigInput;
+  return Object.fromEntries(entries);
 }

@@ -71,7 +71,7 @@ function plain(value: unknown): string {
 /** The stack says where; each of its lines is indented. */
 function errorText(err: unknown): string {
   if (typeof err !== 'object' || err === null) return '';
-  const { stack, message } = err as { stack?: unknown; message?: unknown };
-  const text = typeof stack === 'string' ? stack : String(message ?? '');
+  const { stack } = err as { stack?: unknown };
+  const text = typeof stack === 'string' ? stack : JSON.stringify(err);
   return `\n${text.replace(/^/gm, '    ')}`;
 }
