@@ -3,18 +3,17 @@
 import { ensureArtifacts } from '../artifacts/ensure-all.js';
 import { listArtifacts } from '../artifacts/list.js';
 import { buildProgress } from '../cli/build-progress.js';
+import { isNeeded } from '../cli/needed-artifacts.js';
 import type { Kind } from './test-plan.js';
 
-const DEBUG_KERNEL = 'kernel-debug';
+const KERNEL_TESTS_NEED = new Set<string>(['kernel-debug', 'qemu']);
 
-export async function ensureArtifactsFor(kinds: readonly Kind[]): Promise<void> {
+export async function ensureArtifactsFor(kind: Kind): Promise<void> {
+  const needs = kind === 'vm' ? isNeeded : (name: string) => KERNEL_TESTS_NEED.has(name);
   const missing = (await listArtifacts())
-    .filter(({ present }) => !present)
-    .map(({ name }) => name as string);
-  const wanted = missing.filter((name) =>
-    name === DEBUG_KERNEL ? kinds.includes('kernel') : kinds.includes('vm') || name === 'qemu',
-  );
-  if (wanted.length === 0) return;
-  console.log(`# building ${wanted.join(', ')}`);
-  await ensureArtifacts(wanted, { onProgress: buildProgress((line) => console.log(line)) });
+    .filter(({ name, present }) => !present && needs(name))
+    .map(({ name }) => name);
+  if (missing.length === 0) return;
+  console.log(`# building ${missing.join(', ')}`);
+  await ensureArtifacts(missing, { onProgress: buildProgress((line) => console.log(line)) });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes a run down as it happens, and tells it to who watches.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerView } from '../host/controller-api.js';
 import type { NodeClient } from '../node-api/client.js';
 import { messageOf } from '../protocol/errors.js';
@@ -85,13 +86,8 @@ export class Recorder {
       const beganMs = performance.now();
       await this.sample(client).catch(() => undefined);
       const restMs = SAMPLE_EVERY_MS - (performance.now() - beganMs);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.max(restMs, 20));
-        stop.addEventListener('abort', () => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+      // An abort is the end of the loop, not a fault.
+      await delay(Math.max(restMs, 20), undefined, { signal: stop }).catch(() => undefined);
     }
   }
 }
