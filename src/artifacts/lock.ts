@@ -58,7 +58,6 @@ async function hold(
   try {
     const first = await Promise.race([once(holder.stdout, 'data').then(() => 'held'), ended]);
     if (first === 'held') {
-      holder.unref();
       return {
         release: async () => {
           holder.stdin.end();
