@@ -102,7 +102,10 @@ function command(words: readonly string[]): readonly string[] | null {
     throw invalid('command', `has more than ${limits.COMMAND_ARGUMENTS_MAX} words`);
   }
   if (words[0] === '') throw invalid('command', 'has an empty first word');
-  for (const [at, word] of words.entries()) noZero(`command[${at}]`, word);
+  for (const [at, word] of words.entries()) {
+    noZero(`command[${at}]`, word);
+    atMostBytes(`command[${at}]`, [word], limits.COMMAND_ARGUMENT_BYTES_MAX);
+  }
   atMostBytes('command', words, limits.COMMAND_BYTES_MAX);
   return words;
 }
@@ -127,6 +130,7 @@ function environment(
     if (seen.has(name)) throw invalid(field, `${name} is given twice`);
     seen.add(name);
     noZero(`environment[${at}].value`, value);
+    atMostBytes(`environment[${at}].value`, [value], limits.ENVIRONMENT_VALUE_BYTES_MAX);
     return [name, value] as const;
   });
   atMostBytes('environment', checked.flat(), limits.ENVIRONMENT_BYTES_MAX);
