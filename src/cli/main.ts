@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line's entry.
-import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { CzoneError } from '../protocol/errors.js';
 import { fail } from './command.js';
 import { EXIT_OK, EXIT_USAGE } from './exit-codes.js';
 import { Output } from './output.js';
+import { packageVersion } from './package-version.js';
 import { createProgram } from './program.js';
-
-/** dist/src/cli/main.js lies three folders below package.json. */
-const packageJson = new URL('../../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packageJson, 'utf8')) as { version: string };
 
 // A reader that has seen enough, like head, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -23,7 +19,7 @@ const behindDashes = words.indexOf('--');
 const json = (behindDashes < 0 ? words : words.slice(0, behindDashes)).includes('--json');
 
 try {
-  await createProgram(version, { quiet: json }).parseAsync(words, { from: 'user' });
+  await createProgram(packageVersion(), { quiet: json }).parseAsync(words, { from: 'user' });
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   // Help and version end this way too; their exit code is 0.

@@ -33,6 +33,8 @@ export interface NodeApi {
   readonly socketPath: string;
   /** Health says NOT_SERVING from here on; calls are still answered. */
   drain(): void;
+  /** Nobody new finds the node from here on; those who have found it are still answered. */
+  removeSocket(): Promise<void>;
   /**
    * Takes no new calls, waits up to `graceMs` for those that run, cuts the rest
    * and removes the socket. Idempotent.
@@ -86,6 +88,7 @@ export async function serveNodeApi(
   return {
     socketPath,
     drain: () => setHealth('NOT_SERVING'),
+    removeSocket,
     close: (graceMs = 2_000) => {
       closing ??= (async () => {
         setHealth('NOT_SERVING');

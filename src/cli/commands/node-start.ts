@@ -4,6 +4,8 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { NodeConfigInput } from '../../host/config.js';
 import { action, nodeOptions, type Run } from '../command.js';
+import { formatSweep } from '../format-sweep.js';
+import { packageVersion } from '../package-version.js';
 import { readCount, readDuration, readSize } from '../read-options.js';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
@@ -60,7 +62,11 @@ export function nodeStart(node: Command): void {
         ]);
         const file = options.logFile === undefined ? null : resolve(options.logFile);
         await runNode(run, config, { level: options.logLevel, file }, (parsed, log) =>
-          createController(parsed, { log }),
+          createController(parsed, {
+            version: packageVersion(),
+            log,
+            onSwept: (report) => run.output.note(`czone: ${formatSweep(report)}`),
+          }),
         );
       },
       { ownSignals: true },

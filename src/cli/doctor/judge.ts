@@ -171,7 +171,7 @@ function artifacts({ missingArtifacts }: HostFacts): Finding {
     : warn(
         'artifacts',
         `not built yet: ${missingArtifacts.join(', ')}`,
-        './czone images builds them; so does the first command that needs them',
+        './czone images builds them; ./czone demo does that first, too',
       );
 }
 

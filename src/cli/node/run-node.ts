@@ -65,6 +65,8 @@ async function serve(
     const vms = count === 0 ? '' : `, with ${count} VM${count > 1 ? 's' : ''}`;
     output.note(`czone: ${signal}: the node ends${vms}; a second signal ends it at once`);
     api.drain();
+    // Before the controller gives the run directory back, which must be empty then.
+    await api.removeSocket();
     // Calls that run are answered with UNAVAILABLE by the controller's end.
     await controller.close();
   } finally {
