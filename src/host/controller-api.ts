@@ -26,8 +26,22 @@ export interface PlaceRequest {
 }
 
 export type ContainerState = 'STARTING' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'EXITED';
-export type ExitReason = 'EXITED' | 'SIGNALED' | 'OOM_KILLED' | 'STOPPED' | 'UNKNOWN' | 'SANDBOX_LOST';
-export type StageName = 'vm' | 'image' | 'plug' | 'network' | 'cgroup' | 'spawn' | 'create' | 'ready';
+export type ExitReason =
+  | 'EXITED'
+  | 'SIGNALED'
+  | 'OOM_KILLED'
+  | 'STOPPED'
+  | 'UNKNOWN'
+  | 'SANDBOX_LOST';
+export type StageName =
+  | 'vm'
+  | 'image'
+  | 'plug'
+  | 'network'
+  | 'cgroup'
+  | 'spawn'
+  | 'create'
+  | 'ready';
 
 export interface Stage {
   readonly name: StageName;

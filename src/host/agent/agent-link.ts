@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controller's connection with one guest daemon, kept up while the VM lives: a
+// session of the link, gRPC on it, and the watch whose end says that it is over.
+import { once } from 'node:events';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CzoneError, messageOf } from '../../protocol/errors.js';
+import type {
+  ContainerExit,
+  GetInfoResponse,
+  ListContainersResponse,
+  LogChunk,
+  WatchResponse,
+} from '../../protocol/gen/czone/guest/v1/agent.js';
+import { LinkClient } from '../../protocol/link/client.js';
+import { LIMITS } from '../limits.js';
+import { AgentClient } from './agent-client.js';
+import { type LinkProxy, serveSession } from './link-proxy.js';
+
+export interface AgentListeners {
+  /** A session is up; what the daemon knows at its beginning. */
+  readonly onUp: (info: GetInfoResponse, snapshot: ListContainersResponse) => void;
+  readonly onExit: (exit: ContainerExit) => void;
+  readonly onLog: (chunk: LogChunk) => void;
+  /** The session was lost; a new one is being tried. */
+  readonly onDown: (reason: string) => void;
+  /** It stayed away for too long. The link is closed. */
+  readonly onGivenUp: (reason: string) => void;
+}
+
+interface Session {
+  readonly client: AgentClient;
+  readonly proxy: LinkProxy;
+  readonly stream: Duplex;
+}
+
+export class AgentLink {
+  readonly #socketPath: string;
+  readonly #proxyPath: (generation: number) => string;
+  readonly #listeners: AgentListeners;
+  readonly #upWaiters = new Set<(error: CzoneError | null) => void>();
+  #client: AgentClient | null = null;
+  #session: Session | null = null;
+  #socket: net.Socket | null = null;
+  #generation = 0;
+  #closed = false;
+
+  constructor(options: {
+    socketPath: string;
+    proxyPath: (generation: number) => string;
+    listeners: AgentListeners;
+  }) {
+    this.#socketPath = options.socketPath;
+    this.#proxyPath = options.proxyPath;
+    this.#listeners = options.listeners;
+  }
+
+  /** Begins to connect; the first answer may take until the guest has booted. */
+  start(firstAnswerMs: number): void {
+    void this.#run(firstAnswerMs);
+  }
+
+  /** UNAVAILABLE while there is no session. */
+  get client(): AgentClient {
+    if (this.#client === null) {
+      throw new CzoneError('UNAVAILABLE', 'the guest daemon is away');
+    }
+    return this.#client;
+  }
+
+  get up(): boolean {
+    return this.#client !== null;
+  }
+
+  /** Until a session is up. Rejects when that takes too long or the link is closed. */
+  whenUp(timeoutMs: number): Promise<void> {
+    if (this.up) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const done = (error: CzoneError | null) => {
+        clearTimeout(timer);
+        this.#upWaiters.delete(done);
+        if (error === null) resolve();
+        else reject(error);
+      };
+      const timer = setTimeout(
+        () =>
+          done(new CzoneError('UNAVAILABLE', `the guest daemon stayed away for ${timeoutMs} ms`)),
+        timeoutMs,
+      );
+      this.#upWaiters.add(done);
+      if (this.#closed) done(closedError());
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#drop();
+    this.#socket?.destroy();
+    for (const waiter of [...this.#upWaiters]) waiter(closedError());
+  }
+
+  async #run(firstAnswerMs: number): Promise<void> {
+    let deadline = performance.now() + firstAnswerMs;
+    let pauseMs: number = LIMITS.reconnectFirstMs;
+    let reason = 'it never answered';
+    let link: LinkClient | null = null;
+    while (!this.#closed) {
+      try {
+        link ??= await this.#dial();
+        const session = await this.#openSession(link, Math.max(deadline - performance.now(), 1));
+        pauseMs = LIMITS.reconnectFirstMs;
+        reason = await session.ended;
+        if (this.#closed) return;
+        deadline = performance.now() + LIMITS.agentAwayMs;
+        this.#drop();
+        this.#listeners.onDown(reason);
+      } catch (error) {
+        reason = messageOf(error);
+        this.#drop();
+      }
+      if (this.#closed) return;
+      if (this.#socket?.destroyed !== false) link = null;
+      if (performance.now() > deadline) {
+        this.close();
+        this.#listeners.onGivenUp(reason);
+        return;
+      }
+      await sleep(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, LIMITS.reconnectMaxMs);
+    }
+  }
+
+  async #dial(): Promise<LinkClient> {
+    const socket = net.createConnection(this.#socketPath);
+    // Held, so that close() can end a dial under way.
+    this.#socket = socket;
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    return new LinkClient(socket);
+  }
+
+  /** Resolves when the session is up, with a promise of why it ended. */
+  async #openSession(link: LinkClient, timeoutMs: number): Promise<{ ended: Promise<string> }> {
+    const stream = await link.open(timeoutMs);
+    this.#generation += 1;
+    const proxy = await serveSession(stream, this.#proxyPath(this.#generation));
+    const client = new AgentClient(proxy.target);
+    this.#session = { client, proxy, stream };
+    const streamEnd = new Promise<string>((resolve) => {
+      stream.once('error', (error) => resolve(error.message));
+      stream.once('close', () => resolve('the session was closed'));
+    });
+    const info = await Promise.race([
+      client.getInfo(),
+      streamEnd.then((reason) => Promise.reject(new Error(reason))),
+    ]);
+    const watchEnd = this.#watch(client, info);
+    return { ended: Promise.race([streamEnd, watchEnd]) };
+  }
+
+  /** Fulfilled when the watch is over. */
+  #watch(client: AgentClient, info: GetInfoResponse): Promise<string> {
+    const stream = client.watch();
+    return new Promise((resolve) => {
+      stream.on('data', (message: WatchResponse) => {
+        if (this.#session?.client !== client) return;
+        switch (message.event?.$case) {
+          case 'snapshot':
+            this.#client = client;
+            this.#listeners.onUp(info, message.event.value);
+            for (const waiter of [...this.#upWaiters]) waiter(null);
+            return;
+          case 'exit':
+            this.#listeners.onExit(message.event.value);
+            return;
+          case 'log':
+            this.#listeners.onLog(message.event.value);
+        }
+      });
+      stream.on('error', (error) => resolve(error.message));
+      stream.on('end', () => resolve('the daemon ended the watch'));
+    });
+  }
+
+  #drop(): void {
+    this.#client = null;
+    const session = this.#session;
+    this.#session = null;
+    session?.client.close();
+    session?.proxy.close();
+    session?.stream.destroy();
+  }
+}
+
+function closedError(): CzoneError {
+  return new CzoneError('UNAVAILABLE', 'the VM of the guest daemon has ended');
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container has ended: its port is closed, its zone goes back to the host, and what
+// came back is written down.
+import { messageOf } from '../../protocol/errors.js';
+import type { ContainerExit } from '../controller-api.js';
+import { removeForward } from '../ports/host-forwards.js';
+import type { Container } from './container.js';
+import type { GuestSide } from './guest-side.js';
+
+/**
+ * Marks it EXITED at once; the promise is fulfilled when the zone was dealt with.
+ * `onSettled`: nothing of the container is left in the VM.
+ */
+export function finishContainer(
+  guest: GuestSide,
+  container: Container,
+  exit: ContainerExit,
+  onSettled: () => void,
+): Promise<void> {
+  container.finished ??= finish(guest, container, exit, onSettled);
+  return container.finished;
+}
+
+async function finish(
+  guest: GuestSide,
+  container: Container,
+  exit: ContainerExit,
+  onSettled: () => void,
+): Promise<void> {
+  container.state = 'EXITED';
+  container.exit = exit;
+  const { zone, address } = container.facts;
+  try {
+    if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
+    const result = await guest.zones.giveBack(zone.zoneId, (later) => {
+      container.memoryReturn = later;
+      onSettled();
+    });
+    container.memoryReturn = result;
+    if (result.complete) onSettled();
+  } catch (error) {
+    // The VM's end settles what is open, with the memory file's.
+    if (!guest.over) {
+      guest.log.error(
+        { containerId: container.id, error: messageOf(error) },
+        'an ended container was not cleaned up',
+      );
+    }
+  } finally {
+    guest.addresses.release(address);
+    guest.logs.end(container.id);
+  }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts a container in its VM: image, zone, port, then the guest. On an error each
+// step that was taken is taken back, so that nothing of the container is left.
+import { CzoneError, messageOf } from '../../protocol/errors.js';
+import type { StartContainerResponse } from '../../protocol/gen/czone/guest/v1/agent.js';
+import type { PlaceRequest } from '../controller-api.js';
+import type { PreparedImage } from '../images/image-store.js';
+import { LIMITS } from '../limits.js';
+import { addForward, CONTAINER_PORT, removeForward } from '../ports/host-forwards.js';
+import { diskSerial } from '../vm/disks.js';
+import type { Container } from './container.js';
+import type { GuestSide } from './guest-side.js';
+import type { StageClock } from './stage-clock.js';
+import { stopInGuest } from './stop-in-guest.js';
+
+export interface Start {
+  readonly container: Container;
+  readonly image: PreparedImage;
+  readonly request: PlaceRequest;
+  readonly readyTimeoutMs: number;
+  readonly clock: StageClock;
+  readonly signal: AbortSignal;
+  /** The VM was not ready when the container was placed in it. */
+  readonly waitsForVm: boolean;
+}
+
+type Undo = () => Promise<void>;
+
+/** The container is RUNNING when this is fulfilled. */
+export async function startContainer(guest: GuestSide, start: Start): Promise<void> {
+  const undo: Undo[] = [];
+  try {
+    await takeSteps(guest, start, undo);
+  } catch (error) {
+    const failure = withLastWords(guest, start.container, error);
+    for (const step of undo.reverse()) {
+      await step().catch((cause: unknown) => {
+        if (guest.over) return;
+        guest.log.error(
+          { containerId: start.container.id, cause },
+          'a failed start left something',
+        );
+      });
+    }
+    throw await failure;
+  }
+}
+
+async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<void> {
+  const { container, image, clock, signal } = start;
+  const { facts } = container;
+  const check = () => {
+    if (signal.aborted) throw new CzoneError('ABORTED', `placing ${container.id} was cancelled`);
+  };
+  const { zoneId } = facts.zone;
+  let plugged = false;
+  undo.push(async () => {
+    guest.addresses.release(facts.address);
+    if (plugged) await guest.zones.giveBack(zoneId, () => {});
+  });
+  try {
+    if (start.waitsForVm) await clock.time('vm', () => abortable(guest.whenReady(), signal));
+    check();
+    await clock.time('image', () => guest.disks.attach(guest.qmp(), image.disk));
+    check();
+  } catch (error) {
+    guest.zones.cancel(zoneId);
+    throw error;
+  }
+  container.plugGuestUs = await clock.time('plug', () => guest.zones.plug(facts.zone));
+  plugged = true;
+  check();
+  await clock.time('network', async () => {
+    container.hostPort = await addForward(guest.qmp(), facts.address);
+  });
+  undo.push(async () => {
+    if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
+    container.hostPort = null;
+  });
+  check();
+  // Before the call: a lost answer must not leave a container behind.
+  undo.push(async () => {
+    await stopInGuest(guest, container.id, 0);
+  });
+  const response = await startInGuest(guest, start);
+  for (const stage of response.stages) clock.add(stage.name, Number(stage.durationUs));
+  container.guestPid = response.pid;
+  container.stages = clock.stages();
+}
+
+async function startInGuest(guest: GuestSide, start: Start): Promise<StartContainerResponse> {
+  const { container, image, request, signal } = start;
+  const { facts } = container;
+  const environment = new Map([...image.environment, ...request.environment]);
+  environment.set('PORT', `${CONTAINER_PORT}`);
+  const client = guest.agent().client;
+  const call = client.startContainer({
+    containerId: container.id,
+    zoneId: facts.zone.zoneId,
+    imageSerial: diskSerial(image.disk.digest),
+    command: [...(request.command ?? image.command)],
+    environment: [...environment].map(([name, value]) => ({ name, value })),
+    workingDirectory: image.workingDirectory,
+    memoryBytes: BigInt(facts.memoryBytes),
+    cpuMillis: request.cpuMillis,
+    address: facts.address,
+    port: CONTAINER_PORT,
+    readyTimeoutMs: start.readyTimeoutMs,
+    hostname: container.id,
+    uid: image.uid,
+    gid: image.gid,
+  });
+  return await abortable(call, signal);
+}
+
+/** The caller's leaving ends the wait; what was begun is undone by the caller. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(new CzoneError('ABORTED', 'the request was cancelled'));
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}
+
+/** What a container said before it died tells more than that it died. */
+async function withLastWords(
+  guest: GuestSide,
+  container: Container,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof CzoneError)) return error;
+  const early = error.code === 'ABORTED' || error.code === 'DEADLINE_EXCEEDED';
+  if (!early) return error;
+  const words = guest.logs.tail(container.id, LIMITS.lastWordsBytes);
+  if (words === '') return error;
+  return new CzoneError(error.code, `${messageOf(error)}; its last output: ${words}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images ready to be attached: checked, and flattened once to an erofs file named by
+// the manifest's digest. Several nodes may share the cache.
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import type { DiskImage } from '../vm/disks.js';
+import { flatten } from './flatten.js';
+import { type CheckedImage, checkLayout } from './layout.js';
+
+export interface PreparedImage extends CheckedImage {
+  readonly disk: DiskImage;
+}
+
+export class ImageStore {
+  readonly #directory: string;
+  /** Blobs whose digest was found right, by file. */
+  readonly #verified = new Map<string, string>();
+  readonly #flattening = new Map<string, Promise<string>>();
+
+  constructor(cacheDir: string) {
+    this.#directory = path.join(cacheDir, 'erofs');
+  }
+
+  /** Removes what interrupted builds of dead processes have left. */
+  async removeLeftovers(): Promise<void> {
+    for (const name of await fs.readdir(this.#directory).catch(() => [])) {
+      const pid = /\.tmp-(\d+)-\w+$/.exec(name)?.[1];
+      if (pid === undefined || (await exists(`/proc/${pid}`))) continue;
+      await fs.rm(path.join(this.#directory, name), { recursive: true, force: true });
+    }
+  }
+
+  async prepare(layoutPath: string): Promise<PreparedImage> {
+    const image = await checkLayout(layoutPath, this.#verified);
+    const { digest } = image.manifest;
+    const file = path.join(this.#directory, `${digest.slice('sha256:'.length)}.erofs`);
+    if (!(await exists(file))) await this.#flattenOnce(image, file);
+    return { ...image, disk: { digest, path: file } };
+  }
+
+  async #flattenOnce(image: CheckedImage, file: string): Promise<void> {
+    let flattening = this.#flattening.get(file);
+    if (flattening === undefined) {
+      flattening = this.#flatten(image, file).finally(() => this.#flattening.delete(file));
+      this.#flattening.set(file, flattening);
+    }
+    await flattening;
+  }
+
+  /**
+   * Needs no lock between processes: each works in a directory of its own, and the
+   * rename puts the same contents in place whoever comes last.
+   */
+  async #flatten(image: CheckedImage, file: string): Promise<string> {
+    await fs.mkdir(this.#directory, { recursive: true });
+    const workDir = await fs.mkdtemp(`${file}.tmp-${process.pid}-`);
+    try {
+      const built = await flatten(image, workDir);
+      await fs.rename(built, file);
+      return file;
+    } finally {
+      await fs.rm(workDir, { recursive: true, force: true });
+    }
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return fs.access(file).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads an OCI image layout: index, manifest and configuration, each blob checked
+// against its digest (OCI image specification 1.1).
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { CzoneError } from '../../protocol/errors.js';
+import { LIMITS } from '../limits.js';
+import { BlobStore, type Descriptor } from './blobs.js';
+import { corrupt, unusable } from './image-error.js';
+
+const descriptor = z.object({
+  mediaType: z.string(),
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  size: z.number().int().min(0),
+  annotations: z.record(z.string(), z.string()).nullish(),
+  platform: z.object({ architecture: z.string(), os: z.string() }).nullish(),
+});
+const index = z.object({
+  schemaVersion: z.literal(2),
+  manifests: z.array(descriptor).max(1000),
+});
+const manifest = z.object({
+  schemaVersion: z.literal(2),
+  config: descriptor,
+  layers: z.array(descriptor).min(1).max(LIMITS.imageLayers),
+});
+const stringList = z.array(z.string()).nullish();
+const configuration = z.object({
+  architecture: z.string(),
+  os: z.string(),
+  config: z
+    .object({
+      User: z.string().nullish(),
+      Env: stringList,
+      Entrypoint: stringList,
+      Cmd: stringList,
+      WorkingDir: z.string().nullish(),
+    })
+    .nullish(),
+});
+
+const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
+const REF_NAME = 'org.opencontainers.image.ref.name';
+const TAG = 'latest';
+const NESTED = 3;
+
+export interface CheckedImage {
+  readonly layoutPath: string;
+  /** The manifest's. */
+  readonly manifest: Descriptor;
+  readonly layers: readonly Descriptor[];
+  /** Entry point and command. */
+  readonly command: readonly string[];
+  readonly environment: readonly (readonly [name: string, value: string])[];
+  readonly workingDirectory: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** NOT_FOUND: no such directory. FAILED_PRECONDITION: not a layout, corrupt, or not for us. */
+export async function checkLayout(
+  layoutPath: string,
+  verified: Map<string, string>,
+): Promise<CheckedImage> {
+  const stat = await fs.stat(layoutPath).catch(() => null);
+  if (stat === null) throw new CzoneError('NOT_FOUND', `there is no image at ${layoutPath}`);
+  const text = await readIndex(layoutPath);
+  const blobs = new BlobStore(layoutPath, verified);
+  const parse = <T>(schema: z.ZodType<T>, json: unknown, what: string): T => {
+    const read = schema.safeParse(json);
+    if (read.success) return read.data;
+    const issue = read.error.issues[0];
+    throw corrupt(layoutPath, `${what}: ${issue?.path.join('.')}: ${issue?.message}`);
+  };
+  let entries = parse(index, text, 'index.json').manifests;
+  let found = choose(layoutPath, entries);
+  for (let depth = 0; found.mediaType === INDEX_TYPE; depth += 1) {
+    if (depth === NESTED) throw corrupt(layoutPath, 'its indexes are nested too deeply');
+    const json = await blobs.readJson(found, LIMITS.imageManifestBytes);
+    entries = parse(index, json, `index ${found.digest}`).manifests;
+    found = choose(layoutPath, entries);
+  }
+  const json = await blobs.readJson(found, LIMITS.imageManifestBytes);
+  const { config, layers } = parse(manifest, json, `manifest ${found.digest}`);
+  const total = layers.reduce((sum, layer) => sum + layer.size, 0);
+  if (total > LIMITS.imageBytes) {
+    throw unusable(layoutPath, `its layers have ${total} bytes, at most ${LIMITS.imageBytes} fit`);
+  }
+  const configJson = await blobs.readJson(config, LIMITS.imageManifestBytes);
+  const image = parse(configuration, configJson, `configuration ${config.digest}`);
+  if (image.os !== 'linux' || image.architecture !== 'amd64') {
+    throw unusable(layoutPath, `it is for ${image.os}/${image.architecture}, not linux/amd64`);
+  }
+  for (const layer of layers) await blobs.verify(layer);
+  const run = image.config ?? {};
+  const { uid, gid } = parseUser(layoutPath, run.User ?? '');
+  return {
+    layoutPath,
+    manifest: found,
+    layers,
+    command: [...(run.Entrypoint ?? []), ...(run.Cmd ?? [])],
+    environment: (run.Env ?? []).map(splitVariable),
+    workingDirectory: run.WorkingDir || '/',
+    uid,
+    gid,
+  };
+}
+
+async function readIndex(layoutPath: string): Promise<unknown> {
+  const file = path.join(layoutPath, 'index.json');
+  const stat = await fs.stat(file).catch(() => null);
+  if (stat === null) {
+    throw unusable(layoutPath, 'it is not an OCI layout (it holds no index.json)');
+  }
+  if (stat.size > LIMITS.imageManifestBytes) throw corrupt(layoutPath, 'index.json is too large');
+  try {
+    return JSON.parse(await fs.readFile(file, 'utf8'));
+  } catch (error) {
+    throw corrupt(layoutPath, 'index.json is not JSON', error);
+  }
+}
+
+type Entry = z.output<typeof descriptor>;
+
+/** The one tagged `latest`, else the one for this platform, else the only one. */
+function choose(layoutPath: string, entries: readonly Entry[]): Entry {
+  const tagged = entries.filter((entry) => entry.annotations?.[REF_NAME] === TAG);
+  const candidates = tagged.length > 0 ? tagged : entries;
+  const fitting = candidates.filter(
+    ({ platform }) =>
+      platform == null || (platform.os === 'linux' && platform.architecture === 'amd64'),
+  );
+  const [first, second] = fitting;
+  if (first === undefined) throw unusable(layoutPath, 'it holds no image for linux/amd64');
+  if (second !== undefined) {
+    throw unusable(layoutPath, `it holds ${fitting.length} images and none is tagged ${TAG}`);
+  }
+  return first;
+}
+
+function splitVariable(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Names would have to be looked up in the image; only numbers are taken. */
+function parseUser(layoutPath: string, user: string): { uid: number; gid: number } {
+  if (user === '' || user === 'root' || user === 'root:root') return { uid: 0, gid: 0 };
+  const match = /^(\d{1,9})(?::(\d{1,9}))?$/.exec(user);
+  if (match === null) {
+    throw unusable(layoutPath, `its user '${user}' is not given as numbers (uid:gid)`);
+  }
+  return { uid: Number(match[1]), gid: Number(match[2] ?? 0) };
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every limit and time-out of the controller. What leaves the process (a guest, a
+// VMM, a file) is bounded here.
+import { KIB, MIB } from '../protocol/units.js';
+
+export const LIMITS = {
+  /** Zone ids that lie fallow after use, so that a late message names no new zone. */
+  fallowZoneIds: 64,
+  /** The least that a container can be given. */
+  minContainerBytes: 8 * MIB,
+
+  /** Image slots of a VM (pcie-root-ports); one more carries the czone device. */
+  imageSlots: 15,
+  /** Containers of a VM: one address of the bridge each. */
+  containersPerSandbox: 200,
+  firstGuestAddress: 30,
+
+  /** Ended containers that are remembered. */
+  exitedContainers: 1000,
+  /** Ended containers whose log is kept. */
+  exitedLogs: 200,
+  /** Results that are remembered by request_id. */
+  rememberedRequests: 4096,
+  rememberedRequestMs: 60 * 60_000,
+
+  /** One log file of a container; two are kept. */
+  logFileBytes: 256 * KIB,
+
+  /** Of a container's output in the message of its failed start. */
+  lastWordsBytes: 500,
+
+  /** One line of QMP. */
+  qmpLineBytes: 1 * MIB,
+  qmpConnectMs: 20_000,
+  qmpCommandMs: 30_000,
+  /** From device_del to DEVICE_DELETED: needs the guest's help. */
+  deviceDeletedMs: 20_000,
+  /** From device_add to the driver's having started the queues. */
+  deviceReadyMs: 60_000,
+  /** The console of a VM is cut when it grows beyond this. */
+  consoleBytes: 4 * MIB,
+
+  /** From the start of QEMU to the daemon's first answer, under emulation. */
+  bootMs: 180_000,
+  /** How long a lost guest daemon may stay away before its VM is given up. */
+  agentAwayMs: 90_000,
+  /** A short call to the daemon. */
+  agentCallMs: 30_000,
+  /** What the daemon needs beside the grace and the ready time-out. */
+  agentSlackMs: 30_000,
+  agentMessageBytes: 4 * MIB,
+  reconnectFirstMs: 100,
+  reconnectMaxMs: 2_000,
+
+  /** PLUG, UNPLUG, REPORT and LIST of the device. */
+  plugMs: 30_000,
+  unplugMs: 60_000,
+  reportMs: 60_000,
+  listMs: 15_000,
+  /** A busy zone is tried again so long before the caller gets an answer ... */
+  unplugPatienceMs: 8_000,
+  /** ... and then in the background, with these pauses. */
+  stuckRetryFirstMs: 1_000,
+  stuckRetryMaxMs: 60_000,
+
+  /** From `quit` to SIGKILL for QEMU. */
+  vmmQuitMs: 3_000,
+  /** From SIGKILL to its being gone. */
+  vmmKillMs: 10_000,
+  probeMs: 5_000,
+
+  defaultGraceMs: 2_000,
+  /** Blobs, files and bytes of one image. */
+  imageManifestBytes: 4 * MIB,
+  imageLayers: 128,
+  imageBytes: 8 * 1024 * MIB,
+  flattenMs: 10 * 60_000,
+  lockWaitMs: 10 * 60_000,
+} as const;

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all VMs of a node have in common.
+
+import type { NodeConfig } from '../config.js';
+import type { Container } from '../containers/container.js';
+import type { HostAddon } from '../device/native.js';
+import type { Log } from '../log.js';
+import type { ContainerLogs } from '../logs/container-logs.js';
+import type { VmmBinary } from '../vm/vmm-binary.js';
+import type { Sandbox } from './sandbox.js';
+
+export interface SandboxEnvironment {
+  readonly config: NodeConfig;
+  readonly addon: HostAddon;
+  readonly vmm: VmmBinary;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly kernelPath: string;
+  readonly rootfsPath: string;
+  readonly logs: ContainerLogs;
+  readonly log: Log;
+  /** A container has ended; its zone may still be under way. */
+  readonly onContainerEnded: (container: Container) => void;
+  /** Process, memory and files of the VM are gone. */
+  readonly onSandboxEnded: (sandbox: Sandbox) => void;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of QEMU for one VM. Pure: options in, arguments out.
+//
+// Memory: one file. Boot memory lies at guest-physical 0 and at the beginning of the
+// file, the zone region at 4 GiB and right behind the boot memory in the file.
+import { GIB, MIB } from '../../protocol/units.js';
+
+export interface CommandLineOptions {
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly vmName: string;
+  /** Random, 128 bits: by it a later node proves that the process is ours. */
+  readonly uuid: string;
+  readonly vcpus: number;
+  readonly bootMemoryBytes: number;
+  readonly regionBytes: number;
+  /** Descriptor of the memory file as QEMU inherits it. */
+  readonly memoryFd: number;
+  readonly kernelPath: string;
+  readonly rootfsPath: string;
+  readonly qmpSocketPath: string;
+  readonly agentSocketPath: string;
+  /** A root shell of the guest, for its operator; null: none. */
+  readonly shellSocketPath: string | null;
+  /** Root ports for images; one more is made for the device. */
+  readonly imageSlots: number;
+  /** -run-with exit-with-parent=on: QEMU 10.2 and newer. */
+  readonly exitWithParent: boolean;
+}
+
+/** Where the zone region begins in every guest: bytes, guest-physical. */
+export const REGION_START = 4 * GIB;
+/** Name of the virtio-serial port that carries the guest daemon's link. */
+export const AGENT_PORT = 'czone.agent';
+/** Name of the port on which the guest's init gives a shell. */
+export const SHELL_PORT = 'czone.shell';
+/** Ids that the controller uses in QMP. */
+export const NETDEV_ID = 'net0';
+export const DEVICE_PORT = 'port0';
+export const imagePort = (slot: number): string => `port${slot + 1}`;
+
+const ROOT_PORT_SLOT = 0x10;
+const FUNCTIONS_A_SLOT = 8;
+
+export function kernelCommandLine(options: { regionBytes: number }): string {
+  return [
+    'console=ttyS0',
+    'quiet',
+    'panic=-1',
+    'root=/dev/vda',
+    'ro',
+    'rootfstype=erofs',
+    'init=/sbin/czone-init',
+    `czone_region=0x${options.regionBytes.toString(16)}@0x${REGION_START.toString(16)}`,
+  ].join(' ');
+}
+
+export function qemuArguments(options: CommandLineOptions): string[] {
+  const { bootMemoryBytes, regionBytes } = options;
+  const totalBytes = bootMemoryBytes + regionBytes;
+  const machine = [
+    'q35',
+    `max-ram-below-4g=${bootMemoryBytes}`,
+    'memory-backend=memory',
+    'graphics=off',
+    'usb=off',
+    'vmport=off',
+    'smm=off',
+    'hpet=off',
+  ];
+  return [
+    ['-nodefaults'],
+    ['-no-user-config'],
+    ['-display', 'none'],
+    ['-no-reboot'],
+    ['-name', `guest=${options.vmName}`],
+    ['-uuid', options.uuid],
+    ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    options.exitWithParent ? ['-run-with', 'exit-with-parent=on'] : [],
+    ['-machine', machine.join(',')],
+    options.accelerator === 'kvm'
+      ? ['-accel', 'kvm', '-cpu', 'host']
+      : ['-accel', 'tcg,thread=multi', '-cpu', 'max'],
+    ['-smp', `${options.vcpus}`],
+    ['-m', `size=${totalBytes / MIB}M`],
+    [
+      '-object',
+      `memory-backend-file,id=memory,share=on,size=${totalBytes},mem-path=/proc/self/fd/${options.memoryFd}`,
+    ],
+    ['-kernel', options.kernelPath],
+    ['-append', kernelCommandLine(options)],
+    ['-chardev', 'stdio,id=console,signal=off'],
+    ['-serial', 'chardev:console'],
+    ['-chardev', `socket,id=qmp,server=on,wait=off,path=${escapeCommas(options.qmpSocketPath)}`],
+    ['-mon', 'chardev=qmp,mode=control'],
+    ['-object', 'rng-builtin,id=rng'],
+    ['-device', 'virtio-rng-pci,rng=rng'],
+    readOnlyDisk('root', options.rootfsPath),
+    ['-device', 'virtio-blk-pci,drive=root,serial=root'],
+    ['-device', 'virtio-serial-pci,id=serial,max_ports=3'],
+    [
+      '-chardev',
+      `socket,id=agent,server=on,wait=off,path=${escapeCommas(options.agentSocketPath)}`,
+    ],
+    ['-device', `virtserialport,bus=serial.0,nr=1,chardev=agent,name=${AGENT_PORT}`],
+    ...(options.shellSocketPath === null ? [] : shellPort(options.shellSocketPath)),
+    // The guest reaches nothing outside; only the forwarded ports come in.
+    ['-netdev', `user,id=${NETDEV_ID},net=10.0.2.0/24,ipv6=off,restrict=on`],
+    ['-device', `virtio-net-pci,netdev=${NETDEV_ID},romfile=`],
+    ...rootPorts(options.imageSlots + 1),
+  ].flat();
+}
+
+function shellPort(socketPath: string): string[][] {
+  return [
+    ['-chardev', `socket,id=shell,server=on,wait=off,path=${escapeCommas(socketPath)}`],
+    ['-device', `virtserialport,bus=serial.0,nr=2,chardev=shell,name=${SHELL_PORT}`],
+  ];
+}
+
+/** A read-only image on the command line; JSON, so that no character needs escaping. */
+function readOnlyDisk(nodeName: string, path: string): string[] {
+  const file = { driver: 'file', filename: path, 'read-only': true };
+  const disk = { driver: 'raw', 'node-name': nodeName, 'read-only': true, file };
+  return ['-blockdev', JSON.stringify(disk)];
+}
+
+function rootPorts(count: number): string[][] {
+  return Array.from({ length: count }, (_, index) => {
+    const slot = ROOT_PORT_SLOT + Math.floor(index / FUNCTIONS_A_SLOT);
+    const fn = index % FUNCTIONS_A_SLOT;
+    const properties = [
+      'pcie-root-port',
+      `id=port${index}`,
+      `chassis=${index + 1}`,
+      `addr=0x${slot.toString(16)}.${fn}`,
+      'multifunction=on',
+      // The devices behind have no I/O ports; 16 windows would not fit.
+      'io-reserve=0',
+    ];
+    return ['-device', properties.join(',')];
+  });
+}
+
+/** A comma ends an option's value unless it is doubled. */
+function escapeCommas(text: string): string {
+  return text.replaceAll(',', ',,');
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// One running QEMU: its process, memory file, monitor, device and disks. What state
+// it is in (vm-state.ts) is the sandbox's to say.
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import fs from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CzoneError, messageOf } from '../../protocol/errors.js';
+import type { SandboxId, TenantId } from '../../protocol/ids.js';
+import type { HostAddon } from '../device/native.js';
+import { LIMITS } from '../limits.js';
+import { processTable } from '../state/processes.js';
+import { RECORD_VERSION, writeRecord } from '../state/records.js';
+import type { VmPaths } from '../state/run-dir.js';
+import { qemuArguments } from './command-line.js';
+import { MemoryFile } from './memory-file.js';
+import { MEMORY_FD, QemuProcess } from './qemu-process.js';
+import { QmpClient } from './qmp.js';
+import type { VmmBinary } from './vmm-binary.js';
+
+export interface VmOptions {
+  readonly sandboxId: SandboxId;
+  readonly tenantId: TenantId;
+  readonly paths: VmPaths;
+  readonly addon: HostAddon;
+  readonly vmm: VmmBinary;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly vcpus: number;
+  readonly bootMemoryBytes: number;
+  readonly regionBytes: number;
+  readonly kernelPath: string;
+  readonly rootfsPath: string;
+  readonly debugShell: boolean;
+}
+
+export class Vm {
+  readonly memory: MemoryFile;
+  readonly process: QemuProcess;
+  readonly qmp: QmpClient;
+  readonly #paths: VmPaths;
+
+  private constructor(memory: MemoryFile, process: QemuProcess, qmp: QmpClient, paths: VmPaths) {
+    this.memory = memory;
+    this.process = process;
+    this.qmp = qmp;
+    this.#paths = paths;
+  }
+
+  /** Starts QEMU and connects to its monitor. On an error nothing is left. */
+  static async start(options: VmOptions): Promise<Vm> {
+    const { paths, sandboxId } = options;
+    await fs.mkdir(paths.directory, { recursive: true, mode: 0o700 });
+    let memory: MemoryFile | null = null;
+    let qemu: QemuProcess | null = null;
+    try {
+      memory = new MemoryFile(options.addon, {
+        name: `czone-${sandboxId}`,
+        bootMemoryBytes: options.bootMemoryBytes,
+        regionBytes: options.regionBytes,
+      });
+      qemu = await startProcess(options, memory);
+      const qmp = await connect(qemu, paths.qmpSocket);
+      return new Vm(memory, qemu, qmp, paths);
+    } catch (error) {
+      await qemu?.kill();
+      memory?.close();
+      await fs.rm(paths.directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** The last lines of the guest's console, for an error message. */
+  async consoleTail(): Promise<string> {
+    const text = await fs.readFile(this.#paths.console, 'latin1').catch(() => '');
+    return text
+      .replaceAll(/[^\x20-\x7e\n]+/g, '')
+      .trim()
+      .split('\n')
+      .slice(-5)
+      .join(' | ')
+      .slice(-600);
+  }
+
+  /** Ends QEMU, in order if it is willing. */
+  async quit(): Promise<void> {
+    if (this.process.alive) {
+      await this.qmp.command('quit', {}, LIMITS.vmmQuitMs).catch(() => {});
+      if (!(await this.process.endedWithin(LIMITS.vmmQuitMs))) await this.process.kill();
+    }
+    this.qmp.close();
+  }
+
+  /** After the end of QEMU: gives the memory back and removes the files. */
+  async dispose(): Promise<void> {
+    this.qmp.close();
+    this.memory.close();
+    await fs.rm(this.#paths.directory, { recursive: true, force: true });
+  }
+}
+
+async function startProcess(options: VmOptions, memory: MemoryFile): Promise<QemuProcess> {
+  const { paths, sandboxId, tenantId, vmm } = options;
+  const uuid = randomUUID();
+  const record = { version: RECORD_VERSION, sandboxId, tenantId, uuid } as const;
+  // Before the start, so that a node that dies right now is cleaned up too.
+  await writeRecord(paths.record, { ...record, pid: null, startTime: null });
+  const qemu = await QemuProcess.start({
+    vmm,
+    memoryFd: memory.fd,
+    consolePath: paths.console,
+    args: qemuArguments({
+      accelerator: options.accelerator,
+      vmName: `czone-${sandboxId}`,
+      uuid,
+      vcpus: options.vcpus,
+      bootMemoryBytes: options.bootMemoryBytes,
+      regionBytes: options.regionBytes,
+      memoryFd: MEMORY_FD,
+      kernelPath: options.kernelPath,
+      rootfsPath: options.rootfsPath,
+      qmpSocketPath: paths.qmpSocket,
+      agentSocketPath: paths.agentSocket,
+      shellSocketPath: options.debugShell ? paths.shellSocket : null,
+      imageSlots: LIMITS.imageSlots,
+      exitWithParent: true,
+    }),
+  });
+  const startTime = await processTable().startTime(qemu.pid);
+  await writeRecord(paths.record, { ...record, pid: qemu.pid, startTime });
+  return qemu;
+}
+
+async function connect(qemu: QemuProcess, socketPath: string): Promise<QmpClient> {
+  const deadline = performance.now() + LIMITS.qmpConnectMs;
+  for (;;) {
+    if (!qemu.alive) {
+      throw new CzoneError('FAILED_PRECONDITION', `QEMU ended ${await qemu.ended}`);
+    }
+    try {
+      if (existsSync(socketPath)) return await QmpClient.connect(socketPath);
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    if (performance.now() > deadline) {
+      throw new CzoneError('UNAVAILABLE', `QEMU made no monitor: ${messageOf(socketPath)}`);
+    }
+    await sleep(10);
+  }
+}
