@@ -66,7 +66,7 @@ function causes(error: CzoneError): string[] {
   const texts: string[] = [];
   let outer = error.message;
   for (let cause = error.cause, depth = 0; cause !== undefined && depth < 4; depth++) {
-    const text = messageOf(cause);
+    const text = messageOf(cause).split('\n')[0] ?? '';
     // What gRPC says of a failed call stands in the message already.
     if (!('metadata' in Object(cause)) && !outer.includes(text)) texts.push(text);
     outer = text;

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { type NodeConfig, type NodeConfigInput, parseNodeConfig } from '../../host/config.js';
 import type { Controller } from '../../host/controller-api.js';
 import { serveNodeApi } from '../../node-api/server.js';
+import { checkSocketPath } from '../../node-api/socket.js';
 import type { Run } from '../command.js';
 import { createLog } from './log.js';
 import { type SignalWatch, watchSignals } from './watch-signals.js';
@@ -22,6 +23,9 @@ export async function runNode(
   create: CreateController,
 ): Promise<void> {
   const config = parseNodeConfig(given);
+  const socketPath = config.socketPath ?? join(config.runDir, 'node.sock');
+  // Before any VM could be started for nothing.
+  checkSocketPath(socketPath);
   const log = createLog(logTo.level, logTo.file);
   const { output } = run;
   const signals = watchSignals(() => output.note('czone: ended at once; its VMs end with it'));
@@ -29,7 +33,7 @@ export async function runNode(
     const controller = await create(config, log);
     try {
       // A signal that came while the controller started is obeyed before anyone is served.
-      if (!signals.aborted.aborted) await serve(run, controller, config, log, signals);
+      if (!signals.aborted.aborted) await serve(run, controller, socketPath, log, signals);
     } finally {
       await controller.close();
     }
@@ -42,11 +46,10 @@ export async function runNode(
 async function serve(
   { output }: Run,
   controller: Controller,
-  config: NodeConfig,
+  socketPath: string,
   log: Logger,
   signals: SignalWatch,
 ): Promise<void> {
-  const socketPath = config.socketPath ?? join(config.runDir, 'node.sock');
   const api = await serveNodeApi(controller, { socketPath, log });
   try {
     const info = controller.info();
