@@ -30,7 +30,8 @@ const COMMANDS = {
 const ENVIRONMENTS = {
   // Compiled at the build; written at run time it would cost the container memory.
   python: ['PYTHONDONTWRITEBYTECODE=1', 'PYTHONUNBUFFERED=1', 'PYTHONNOUSERSITE=1'],
-  node: ['NODE_ENV=production'],
+  // A block that is freed goes back at once, however large the blocks before it were.
+  node: ['NODE_ENV=production', 'MALLOC_MMAP_THRESHOLD_=131072'],
 };
 /** Debian's nobody and nogroup. */
 const USER = '65534:65534';

@@ -111,8 +111,8 @@ for file in usr/bin/crun usr/sbin/ip usr/bin/mount; do
 done
 
 progress 9/10 'make the file system'
-# Not compressed: its pages then go from disk to page cache as they are, and the
-# host's own page cache holds one copy for all VMs.
+# Not compressed: lz4hc halves the file (150 to 80 MiB), but under emulation the
+# daemon starts 0.6 to 1.7 s later and the guest holds 4 MiB more.
 run 'mkfs.erofs' mkfs.erofs --quiet -T0 -U "$file_system_uuid" "$outdir/rootfs.erofs" "$root"
 cp "$base/packages" "$outdir/packages"
 progress 10/10 'done'
