@@ -30,7 +30,7 @@ t.test('docs/cli.md has every command', (t) => {
 
 t.test('docs/node-api.md has every call', (t) => {
   const text = doc('node-api.md');
-  const services = [
+  const services: readonly Record<string, { readonly path: string }>[] = [
     ContainersServiceService,
     MemoryServiceService,
     NodeServiceService,
