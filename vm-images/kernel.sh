@@ -4,8 +4,9 @@
 #
 #   kernel.sh {release|debug} OUTDIR
 #
-# Writes OUTDIR/{bzImage,config,System.map,selftests.cpio.gz}, and on stdout one
-# line per step: "progress DONE/TOTAL what". The compiler's output goes to a log
+# Writes OUTDIR/{bzImage,config,System.map}, for debug also selftests.cpio.gz (the
+# tests need CONFIG_CZONE_TEST), and on stdout one line per step: "progress
+# DONE/TOTAL what". The compiler's output goes to a log
 # file, named when something fails. The same input gives the same bytes.
 #
 # CZONE_KERNEL_SOURCE  source archive (default: where the Debian package puts it)
@@ -241,7 +242,7 @@ check_config "$tree/.config" "${fragments[@]}"
 
 : >"$log"
 run 'compile' 180 950 "$lines" "${make_kernel[@]}" bzImage
-if [ -d "$tree/tools/testing/selftests/czone" ]; then
+if [ "$flavour" = debug ] && [ -d "$tree/tools/testing/selftests/czone" ]; then
   run 'compile selftests' 950 980 0 "${make_kernel[@]}" headers
   run 'compile selftests' 960 980 0 make -C "$tree/tools/testing/selftests/czone" \
     CC="$compiler" OUTPUT="$tree/tools/testing/selftests/czone"
@@ -250,6 +251,6 @@ fi
 progress 980 'pack'
 cp -- "$tree/arch/x86/boot/bzImage" "$tree/System.map" "$outdir/"
 cp -- "$tree/.config" "$outdir/config"
-pack_selftests "$tree" "$outdir/selftests.cpio.gz"
+if [ "$flavour" = debug ]; then pack_selftests "$tree" "$outdir/selftests.cpio.gz"; fi
 rm -f -- "$kept_log"
 progress 1000 'done'
