@@ -3,11 +3,11 @@
 # Builds the guest kernel: Debian's kernel source with our series on top.
 #
 #   kernel.sh {release|debug} OUTDIR
+#
 # Writes OUTDIR/{bzImage,config,System.map}, for debug also selftests.cpio.gz (the
 # tests need CONFIG_CZONE_TEST), and on stdout one line per step: "progress
 # DONE/TOTAL what". The compiler's output goes to a log file, named when something
 # fails. The same input gives the same bytes.
-# file, named when something fails. The same input gives the same bytes.
 #
 # CZONE_KERNEL_SOURCE  source archive (default: where the Debian package puts it)
 # CZONE_WORK_DIR       where to unpack and build (default: beside OUTDIR)
