@@ -101,7 +101,7 @@ case $runtime in
     install -m 0644 "$here/functions/common/serve.py" "$here/functions/common/testing.py" \
       "$source_directory"/*.py "$root/app/"
     # Unchecked: the sources never change inside an image, and their times are all 0.
-    run 'compile Python' env PYTHONHASHSEED=0 chroot "$root" /usr/bin/python3 -m compileall \
+    run 'compile Python' env -i PYTHONHASHSEED=0 "$(command -v chroot)" "$root" /usr/bin/python3 -m compileall \
       -q --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.[0-9]* /app
     check=(/usr/bin/python3 /app/serve.py --check)
     ;;
@@ -112,7 +112,7 @@ case $runtime in
 esac
 
 progress 8/10 'try it'
-run "start $name" chroot "$root" "${check[@]}"
+run "start $name" env -i "$(command -v chroot)" "$root" "${check[@]}"
 
 progress 9/10 'write the image'
 run 'pack the layer' tar -C "$root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \

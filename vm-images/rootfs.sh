@@ -104,7 +104,7 @@ for file in usr/bin/node usr/bin/crun usr/sbin/ip; do
 done
 # As in the guest: everything that the daemon's program needs must have survived
 # the pruning, and its addon must load.
-run 'load the daemon'"'"'s addon' chroot "$root" /usr/bin/env -i /usr/bin/node -e \
+run 'load the daemon'"'"'s addon' env -i "$(command -v chroot)" "$root" /usr/bin/node -e \
   'process.dlopen({ exports: {} }, "/usr/lib/czone/czone_guest.node")'
 for file in usr/bin/crun usr/sbin/ip usr/bin/mount; do
   run "load /$file" chroot "$root" /lib64/ld-linux-x86-64.so.2 --list "/$file"

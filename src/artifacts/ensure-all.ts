@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several artifacts at once: a kernel compiles while packages are downloaded.
+import { messageOf } from '../protocol/errors.js';
+import { defaultCacheDir } from './cache.js';
+import { removeStaleTmp } from './clean.js';
 import { type Artifact, type EnsureOptions, ensureArtifact } from './ensure.js';
 
 /**
@@ -10,11 +13,13 @@ export async function ensureArtifacts(
   names: readonly string[],
   options: EnsureOptions = {},
 ): Promise<Artifact[]> {
+  // Of all artifacts: a cut-off build of one that is not asked for would stay for ever.
+  await removeStaleTmp(options.cacheDir ?? defaultCacheDir());
   const failed = new AbortController();
   const signals = [failed.signal, ...(options.signal ? [options.signal] : [])];
   const signal = AbortSignal.any(signals);
   const done = new Map<string, Artifact>();
-  let failure: unknown = null;
+  const failures: Error[] = [];
   // Kernels take all processors, the rest mostly the network: one of each at a time.
   const lanes = [
     names.filter((name) => name.startsWith('kernel')),
@@ -27,12 +32,13 @@ export async function ensureArtifacts(
         try {
           done.set(name, await ensureArtifact(name, { ...options, signal }));
         } catch (error) {
-          failure ??= error;
+          failures.push(error instanceof Error ? error : new Error(messageOf(error)));
           failed.abort();
         }
       }
     }),
   );
-  if (failure !== null) throw failure;
+  const [failure] = failures;
+  if (failure !== undefined) throw failure;
   return names.map((name) => done.get(name) as Artifact);
 }
