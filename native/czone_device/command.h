@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands to the guest's driver, and how they ended.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "linux/virtio_czone.h"
+#include "os/range.h"
+
+namespace czone {
+
+/** Results of linux/virtio_czone.h, in their order, and the carrier's own. */
+enum class Result : uint16_t {
+  kOk = VIRTIO_CZONE_OK,
+  kInvalid = VIRTIO_CZONE_INVALID,
+  kNoEntry = VIRTIO_CZONE_NOENT,
+  kExists = VIRTIO_CZONE_EXISTS,
+  kNoMemory = VIRTIO_CZONE_NOMEM,
+  kBusy = VIRTIO_CZONE_BUSY,
+  kUnsupported = VIRTIO_CZONE_UNSUPPORTED,
+  kError = VIRTIO_CZONE_ERROR,
+  /** No answer in time: the state of the zone is unknown, LIST tells. */
+  kTimeout,
+  /** The front-end or the driver went away, or was never there. */
+  kDisconnected,
+};
+
+const char* resultName(Result result);
+
+enum class CommandType : uint16_t {
+  kPlug = VIRTIO_CZONE_CMD_PLUG,
+  kUnplug = VIRTIO_CZONE_CMD_UNPLUG,
+  kReport = VIRTIO_CZONE_CMD_REPORT,
+  kList = VIRTIO_CZONE_CMD_LIST,
+};
+
+const char* commandName(CommandType type);
+
+struct Command {
+  CommandType type = CommandType::kList;
+  uint32_t zoneId = 0;
+  Range range;
+  uint64_t timeoutNs = 0;
+};
+
+struct GuestZone {
+  uint32_t zoneId = 0;
+  uint32_t state = 0;
+  Range range;
+  uint64_t freeBytes = 0;
+};
+
+struct Reply {
+  Result result = Result::kOk;
+  uint32_t pagesInUse = 0;
+  uint64_t guestNs = 0;
+  uint64_t roundTripNs = 0;
+  /** Of the zone's range, just before the first discard; -1: none ran. */
+  int64_t residentBeforeBytes = -1;
+  uint64_t returnedBytes = 0;
+  /** REPORT: ranges that the driver named. */
+  uint64_t ranges = 0;
+  std::vector<GuestZone> zones;
+  /** Not empty: the command contradicts the table of zones and was not given. */
+  std::string refusal;
+};
+
+}  // namespace czone

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest_memory/memory_file.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "os/system_error.h"
+
+namespace czone {
+
+UniqueFd createMemoryFile(const std::string& name, uint64_t sizeBytes) {
+  UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd.valid()) throwErrno("memfd_create for " + name);
+  if (::ftruncate(fd.get(), static_cast<off_t>(sizeBytes)) != 0) {
+    throwErrno("resize memory file " + name + " to " + std::to_string(sizeBytes) + " bytes");
+  }
+  // Whoever maps the file may rely on its size: no SIGBUS behind the end of it.
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    throwErrno("seal memory file " + name);
+  }
+  return fd;
+}
+
+int allocatedBytes(int fd, uint64_t offset, uint64_t sizeBytes, uint64_t* allocated) {
+  const auto end = static_cast<off_t>(offset + sizeBytes);
+  auto at = static_cast<off_t>(offset);
+  uint64_t sum = 0;
+  while (at < end) {
+    const off_t data = ::lseek(fd, at, SEEK_DATA);
+    if (data < 0) {
+      if (errno == ENXIO) break;  // nothing but a hole up to the end of the file
+      return errno;
+    }
+    if (data >= end) break;
+    const off_t hole = ::lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) {
+      // Somebody punched it between the two calls: go on behind.
+      if (errno == ENXIO) break;
+      return errno;
+    }
+    sum += static_cast<uint64_t>(std::min(hole, end) - data);
+    at = hole;
+  }
+  *allocated = sum;
+  return 0;
+}
+
+int discardBytes(int fd, uint64_t offset, uint64_t sizeBytes) {
+  int result = 0;
+  do {
+    result = ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                         static_cast<off_t>(sizeBytes));
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+}  // namespace czone
