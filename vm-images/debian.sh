@@ -152,7 +152,9 @@ bootstrap() { # pins file, target, mmdebstrap option...
     [ "$attempt" = newest ] ||
       note "packages as pinned in ${pins##*/} could not be had (status $status): trying the newest"
   done
-  [ "$status" -eq 0 ] || die "mmdebstrap failed (status $status)"
+  [ "$status" -eq 0 ] ||
+    die "mmdebstrap failed (status $status; apt's reasons are above) with the archive" \
+      "$(awk 'NR == 1 { print $2 }' "$sources"): can this machine reach it? CZONE_DEBIAN_MIRROR names another"
 }
 
 # Says which versions differ from the pins and leaves the list beside the
