@@ -2,6 +2,7 @@
 // All commands. What a command needs to run is imported when it runs, so that
 // `czone ps` does not wait for what `czone node start` needs.
 import { Command } from 'commander';
+import { bench } from './commands/bench.js';
 import { deleteSandbox } from './commands/delete-sandbox.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
@@ -45,6 +46,6 @@ export function createProgram(version: string, { quiet }: { quiet: boolean }): C
     .summary('run a node (node start), end it (node stop)');
   for (const add of [nodeStart, nodeStop]) add(node);
   program.commandsGroup('The host and the whole:');
-  for (const add of [doctor, images, demo]) add(program);
+  for (const add of [doctor, images, demo, bench]) add(program);
   return program;
 }

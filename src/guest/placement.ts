@@ -53,7 +53,8 @@ export function parseMaps(text: string): Mapping[] {
     const match = /^([0-9a-f]+)-([0-9a-f]+) ([rwxps-]{4}) \S+ \S+ \d+\s*(.*)$/.exec(line);
     if (!match) continue;
     const [, start = '', end = '', permissions = '', name = ''] = match;
-    if (permissions.startsWith('---') || /^\[(vdso|vvar|vsyscall|vvar_vclock)\]$/.test(name)) continue;
+    if (permissions.startsWith('---') || /^\[(vdso|vvar|vsyscall|vvar_vclock)\]$/.test(name))
+      continue;
     mappings.push({
       start: Number.parseInt(start, 16),
       end: Number.parseInt(end, 16),
@@ -126,12 +127,17 @@ async function* entries(pagemap: FileHandle, mapping: Mapping): AsyncGenerator<b
   for (let page = mapping.start / PAGE_BYTES; page < end; page += CHUNK_PAGES) {
     const wanted = Math.min(CHUNK_PAGES, end - page) * ENTRY_BYTES;
     const { bytesRead } = await pagemap.read(buffer, 0, wanted, page * ENTRY_BYTES);
-    for (let at = 0; at + ENTRY_BYTES <= bytesRead; at += ENTRY_BYTES) yield buffer.readBigUInt64LE(at);
+    for (let at = 0; at + ENTRY_BYTES <= bytesRead; at += ENTRY_BYTES)
+      yield buffer.readBigUInt64LE(at);
     if (bytesRead < wanted) return;
   }
 }
 
-async function isZeroPage(flags: FileHandle, frame: number, known: Map<number, boolean>): Promise<boolean> {
+async function isZeroPage(
+  flags: FileHandle,
+  frame: number,
+  known: Map<number, boolean>,
+): Promise<boolean> {
   const before = known.get(frame);
   if (before !== undefined) return before;
   const buffer = Buffer.alloc(ENTRY_BYTES);

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many containers come and go in one VM: nothing fails and nothing is left.
+import t from 'tap';
+import { KIB, MIB } from '../../src/protocol/units.js';
+import { NodeUnderTest } from './node-under-test.js';
+
+const CYCLES = Number(process.env['CZONE_TEST_CYCLES'] ?? 200);
+/** Cycles before the first count: caches of guest and daemon fill in these. */
+const WARM_UP = 10;
+/** Slab, per-CPU memory and page tables of the guest, together. */
+const KERNEL_GROWTH_MAX_BYTES = 1.5 * MIB;
+const HOST_GROWTH_MAX_BYTES = 2 * MIB;
+
+t.setTimeout(40 * 60_000);
+
+await t.test(`${CYCLES} containers, one after another`, async (t) => {
+  const node = await NodeUnderTest.start();
+  t.teardown(() => node.close());
+  const { client } = node;
+  let sandboxId = '';
+
+  async function cycle(): Promise<void> {
+    const container = await client.place({
+      tenantId: 'acme',
+      functionId: 'html',
+      memoryBytes: 32 * MIB,
+      command: ['/usr/bin/python3', '-I', '-S', '-c', SERVER],
+    });
+    if (sandboxId !== '' && container.sandboxId !== sandboxId)
+      throw new Error('another VM was booted');
+    sandboxId = container.sandboxId;
+    const { memoryReturn } = await client.stop(container.containerId, 1);
+    if (
+      memoryReturn?.complete !== true ||
+      memoryReturn.returnedBytes !== memoryReturn.residentBytes
+    ) {
+      throw new Error(
+        `${container.containerId} did not return all: ${JSON.stringify(memoryReturn)}`,
+      );
+    }
+  }
+
+  /** Drops what can be dropped first, so that only what is held counts. */
+  async function count(): Promise<{ hostBytes: number; kernelBytes: number }> {
+    const meminfo = await node.shell(
+      sandboxId,
+      'sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1; cat /proc/meminfo',
+    );
+    const field = (name: string): number => {
+      const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo);
+      if (!match) throw new Error(`the guest's meminfo has no ${name}: ${meminfo}`);
+      return Number(match[1]) * KIB;
+    };
+    const memory = await client.memory(sandboxId);
+    const sandbox = memory.sandboxes[0];
+    if (!sandbox) throw new Error(`${sandboxId} is gone`);
+    t.equal(sandbox.zonesResidentBytes + sandbox.strayBytes, 0, 'the region is empty on the host');
+    return {
+      hostBytes: sandbox.residentBytes,
+      kernelBytes:
+        field('Slab') +
+        field('Percpu') +
+        field('PageTables') +
+        field('KernelStack') +
+        field('VmallocUsed'),
+    };
+  }
+
+  for (let n = 0; n < WARM_UP; n++) await cycle();
+  const before = await count();
+  for (let n = 0; n < CYCLES; n++) await cycle();
+  const after = await count();
+  t.comment(
+    `host ${before.hostBytes} -> ${after.hostBytes}, guest kernel ${before.kernelBytes} -> ${after.kernelBytes}`,
+  );
+  t.ok(
+    after.hostBytes - before.hostBytes <= HOST_GROWTH_MAX_BYTES,
+    `the host's bytes grew by ${after.hostBytes - before.hostBytes}`,
+  );
+  t.ok(
+    after.kernelBytes - before.kernelBytes <= KERNEL_GROWTH_MAX_BYTES,
+    `the guest kernel's memory grew by ${after.kernelBytes - before.kernelBytes}`,
+  );
+});
+
+/** The smallest server that a port can be waited for. */
+const SERVER = `
+import socket, os
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('0.0.0.0', int(os.environ['PORT'])))
+s.listen()
+while True:
+    c, _ = s.accept()
+    c.close()
+`;
