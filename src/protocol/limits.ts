@@ -29,9 +29,12 @@ export const GRACE_MAX_MS = 10 * 60 * 1000;
 export const ADDRESS_FIRST = 30;
 export const ADDRESS_LAST = 229;
 
-/** Output of one container that waits in the guest for the host, bytes a stream. */
-export const LOG_BUFFER_BYTES = 256 * 1024;
+/** Output that waits in the guest for the host: bytes a stream, and of all streams together. */
+export const LOG_BUFFER_BYTES = 64 * 1024;
+export const LOG_TOTAL_BYTES = 4 * 1024 * 1024;
 /** Largest piece of output in one message, bytes. */
 export const LOG_CHUNK_MAX_BYTES = 16 * 1024;
 /** Exits that the guest daemon keeps and tells every new watcher again. */
 export const EXITS_KEPT = 256;
+/** Processes of one container whose placement is told. */
+export const INSPECTED_PROCESSES_MAX = 32;

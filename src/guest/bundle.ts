@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container's directory: crun's bundle, the FIFOs of its output, and what a
+// restarted daemon must know of it.
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ContainerId, parseContainerId, parseZoneId, type ZoneId } from '../protocol/ids.js';
+import { runCommand } from './run-command.js';
+
+/** Written before anything of a container is made (pid null), and when it has a process. */
+export interface ContainerState {
+  readonly zoneId: ZoneId;
+  readonly address: string;
+  readonly process: { readonly pid: number; readonly startTime: string } | null;
+}
+
+const VERSION = 1;
+
+export class Bundles {
+  readonly #root: string;
+  readonly #run: typeof runCommand;
+
+  constructor(root: string, run: typeof runCommand = runCommand) {
+    this.#root = root;
+    this.#run = run;
+  }
+
+  of(id: ContainerId): Bundle {
+    return new Bundle(join(this.#root, id), this.#run);
+  }
+
+  async list(): Promise<ContainerId[]> {
+    const names = await readdir(this.#root).catch(() => []);
+    return names.map(parseContainerId).filter((id) => id !== null);
+  }
+}
+
+export class Bundle {
+  readonly directory: string;
+  readonly #run: typeof runCommand;
+
+  constructor(directory: string, run: typeof runCommand = runCommand) {
+    this.directory = directory;
+    this.#run = run;
+  }
+
+  /** Where the tmpfs and the overlay are mounted, in the container's own mount namespace. */
+  get scratchPath(): string {
+    return join(this.directory, 'rw');
+  }
+
+  get rootPath(): string {
+    return join(this.directory, 'rootfs');
+  }
+
+  get pidPath(): string {
+    return join(this.directory, 'pid');
+  }
+
+  /** What crun itself has to say. */
+  get crunLogPath(): string {
+    return join(this.directory, 'crun.log');
+  }
+
+  /** stdout, stderr. */
+  get outputPaths(): readonly [string, string] {
+    return [join(this.directory, 'stdout'), join(this.directory, 'stderr')];
+  }
+
+  async create(config: object): Promise<void> {
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    await Promise.all([
+      mkdir(this.scratchPath),
+      mkdir(this.rootPath),
+      writeFile(join(this.directory, 'config.json'), JSON.stringify(config)),
+      this.#run('mkfifo', ['-m', '0600', ...this.outputPaths]),
+    ]);
+  }
+
+  /** Both FIFOs, for reading and writing: see log-reader.ts. */
+  async openOutputs(): Promise<readonly [FileHandle, FileHandle]> {
+    const [stdout, stderr] = this.outputPaths;
+    return [await open(stdout, 'r+'), await open(stderr, 'r+')];
+  }
+
+  async readPid(): Promise<number | null> {
+    const pid = Number.parseInt(await readFile(this.pidPath, 'utf8').catch(() => ''), 10);
+    return pid > 1 ? pid : null;
+  }
+
+  async readCrunLog(): Promise<string> {
+    return (await readFile(this.crunLogPath, 'utf8').catch(() => '')).trim();
+  }
+
+  async writeState(state: ContainerState): Promise<void> {
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    const path = join(this.directory, 'state.json');
+    await writeFile(`${path}.new`, JSON.stringify({ version: VERSION, ...state }));
+    await rename(`${path}.new`, path);
+  }
+
+  /** null: there is none, or none that this daemon understands. */
+  async readState(): Promise<ContainerState | null> {
+    const text = await readFile(join(this.directory, 'state.json'), 'utf8').catch(() => '');
+    return parseState(text);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+function parseState(text: string): ContainerState | null {
+  let state: Record<string, unknown>;
+  try {
+    state = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const zoneId = typeof state['zoneId'] === 'number' ? parseZoneId(state['zoneId']) : null;
+  const { address, process } = state as {
+    address?: unknown;
+    process?: Record<string, unknown> | null;
+  };
+  if (state['version'] !== VERSION || zoneId === null || typeof address !== 'string') return null;
+  if (!process) return { zoneId, address, process: null };
+  const { pid, startTime } = process;
+  if (typeof pid !== 'number' || typeof startTime !== 'string') return null;
+  return { zoneId, address, process: { pid, startTime } };
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container's cgroup: the only file that knows cgroup v2's names.
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rmdir,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ContainerId, parseContainerId } from '../protocol/ids.js';
+
+export interface CgroupLimits {
+  readonly memoryBytes: number;
+  /** Thousandths of a CPU; null: no limit. */
+  readonly cpuMillis: number | null;
+}
+
+const PROCESSES_MAX = 1024;
+const CPU_PERIOD_US = 100_000;
+const POLL_MAX_MS = 100;
+
+export class Cgroups {
+  readonly #root: string;
+
+  /** `root`: the directory whose children are containers. */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  of(id: ContainerId): Cgroup {
+    return new Cgroup(join(this.#root, id));
+  }
+
+  async list(): Promise<ContainerId[]> {
+    const names = await readdir(this.#root).catch(() => []);
+    return names.map(parseContainerId).filter((id) => id !== null);
+  }
+}
+
+export class Cgroup {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  async create({ memoryBytes, cpuMillis }: CgroupLimits): Promise<void> {
+    await mkdir(this.directory);
+    await this.#write('memory.max', String(memoryBytes));
+    // All of a container that overran its memory is killed, not just a part.
+    await this.#write('memory.oom.group', '1');
+    await this.#write('pids.max', String(PROCESSES_MAX));
+    if (cpuMillis !== null) {
+      await this.#write(
+        'cpu.max',
+        `${Math.max(1000, cpuMillis * (CPU_PERIOD_US / 1000))} ${CPU_PERIOD_US}`,
+      );
+    }
+  }
+
+  /** A descriptor of the directory, for clone3. */
+  openDirectory(): Promise<FileHandle> {
+    return open(this.directory, 'r');
+  }
+
+  async kill(): Promise<void> {
+    await this.#writeIfThere('cgroup.kill', '1');
+  }
+
+  /** Answers when all its processes stand still. */
+  async freeze(): Promise<void> {
+    await this.#write('cgroup.freeze', '1');
+    await poll(async () => (await this.#event('cgroup.events', 'frozen')) !== 0);
+  }
+
+  async thaw(): Promise<void> {
+    await this.#writeIfThere('cgroup.freeze', '0');
+  }
+
+  async frozen(): Promise<boolean> {
+    return (await this.#event('cgroup.events', 'frozen')) === 1;
+  }
+
+  /** Answers when no process is left in it; at once when it is not there. */
+  async whenEmpty(): Promise<void> {
+    await poll(async () => (await this.#event('cgroup.events', 'populated')) !== 1);
+  }
+
+  async pids(): Promise<number[]> {
+    const text = await readFile(join(this.directory, 'cgroup.procs'), 'utf8');
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(Number);
+  }
+
+  /** How many processes were killed since its memory was full. */
+  async oomKills(): Promise<number> {
+    return (await this.#event('memory.events', 'oom_kill')) ?? 0;
+  }
+
+  async memoryCurrentBytes(): Promise<number> {
+    const text = await readFile(join(this.directory, 'memory.current'), 'utf8').catch(() => '0');
+    return Number.parseInt(text, 10) || 0;
+  }
+
+  /** Nothing when it is not there. */
+  async remove(): Promise<void> {
+    await rmdir(this.directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+
+  /** A number of a file of `name value` lines; null where there is none. */
+  async #event(file: string, name: string): Promise<number | null> {
+    const text = await readFile(join(this.directory, file), 'utf8').catch(() => '');
+    const match = new RegExp(`^${name} (\\d+)$`, 'm').exec(text);
+    return match ? Number(match[1]) : null;
+  }
+
+  async #write(file: string, text: string): Promise<void> {
+    await writeFile(join(this.directory, file), text, { flag: 'r+' });
+  }
+
+  async #writeIfThere(file: string, text: string): Promise<void> {
+    await this.#write(file, text).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT' && error.code !== 'ENODEV') throw error;
+    });
+  }
+}
+
+async function poll(done: () => Promise<boolean>): Promise<void> {
+  for (let pauseMs = 1; !(await done()); pauseMs = Math.min(pauseMs * 2, POLL_MAX_MS)) {
+    await sleep(pauseMs);
+  }
+}

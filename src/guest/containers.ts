@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// The containers of this sandbox: at most one of an id, a zone and an address.
+import { CzoneError, messageOf } from '../protocol/errors.js';
+import type {
+  ContainerExit,
+  Container as ContainerMessage,
+  StartContainerResponse,
+} from '../protocol/gen/czone/guest/v1/agent.js';
+import { ContainerState } from '../protocol/gen/czone/guest/v1/agent.js';
+import type { ContainerId } from '../protocol/ids.js';
+import { INSPECTED_PROCESSES_MAX } from '../protocol/limits.js';
+import { Container, type State, type Surroundings } from './container.js';
+import { forgetContainer } from './crun.js';
+import { type ProcessPlacement, readPlacement } from './placement.js';
+import type { ContainerSpec } from './request.js';
+
+const STATES: Readonly<Record<State, ContainerState>> = {
+  starting: ContainerState.CONTAINER_STATE_STARTING,
+  running: ContainerState.CONTAINER_STATE_RUNNING,
+  paused: ContainerState.CONTAINER_STATE_PAUSED,
+  stopping: ContainerState.CONTAINER_STATE_STOPPING,
+  ended: ContainerState.CONTAINER_STATE_EXITED,
+};
+
+/** What the agent service needs of it. */
+export interface Runtime {
+  start(spec: ContainerSpec): Promise<StartContainerResponse>;
+  /** null: there is and was none. */
+  stop(id: ContainerId, graceMs: number): Promise<ContainerExit | null>;
+  pause(id: ContainerId): Promise<void>;
+  resume(id: ContainerId): Promise<void>;
+  list(): Promise<ContainerMessage[]>;
+  inspect(id: ContainerId): Promise<ProcessPlacement[]>;
+}
+
+export class Containers implements Runtime {
+  readonly #around: Surroundings;
+  readonly #containers = new Map<ContainerId, Container>();
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+  }
+
+  async start(spec: ContainerSpec): Promise<StartContainerResponse> {
+    this.#checkFree(spec);
+    const container = this.#add(new Container(spec.id, spec.zoneId, spec.address, this.#around));
+    const stages = await container.start(spec);
+    return { pid: container.pid, stages };
+  }
+
+  async stop(id: ContainerId, graceMs: number): Promise<ContainerExit | null> {
+    const container = this.#containers.get(id);
+    return container ? container.stop(graceMs) : this.#around.events.exitOf(id);
+  }
+
+  pause(id: ContainerId): Promise<void> {
+    return this.#get(id).pause();
+  }
+
+  resume(id: ContainerId): Promise<void> {
+    return this.#get(id).resume();
+  }
+
+  list(): Promise<ContainerMessage[]> {
+    return Promise.all(Array.from(this.#containers.values(), describe));
+  }
+
+  async inspect(id: ContainerId): Promise<ProcessPlacement[]> {
+    const container = this.#get(id);
+    const zone = container.zoneInfo();
+    const placements: ProcessPlacement[] = [];
+    const pids = await container.cgroup.pids();
+    for (const pid of pids.slice(0, INSPECTED_PROCESSES_MAX)) {
+      try {
+        placements.push(await readPlacement(this.#around.procRoot, pid, zone));
+      } catch (error) {
+        // Processes come and go while one looks.
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+      }
+    }
+    return placements;
+  }
+
+  /**
+   * After a restart of the daemon: takes over the containers that its predecessor
+   * started, and takes away what belongs to none.
+   */
+  async adopt(): Promise<void> {
+    const { bundles, cgroups, network, crunStateRoot, complain } = this.#around;
+    for (const id of await bundles.list()) {
+      const state = await bundles.of(id).readState();
+      if (state === null) continue;
+      const container = this.#add(new Container(id, state.zoneId, state.address, this.#around));
+      const frozen = await container.cgroup.frozen();
+      await container.adopt(frozen);
+    }
+    const strangers = [
+      ...(await bundles.list()),
+      ...(await cgroups.list()),
+      ...(await network.list()),
+    ].filter((id) => !this.#containers.has(id));
+    for (const id of new Set(strangers)) {
+      complain(`Taking away what is left of container ${id}, of which nothing is known.`);
+      try {
+        const cgroup = cgroups.of(id);
+        await cgroup.kill();
+        await cgroup.whenEmpty();
+        await cgroup.remove();
+        await network.remove(id);
+        await forgetContainer(crunStateRoot, id);
+        await bundles.of(id).remove();
+      } catch (error) {
+        complain(`Container ${id}: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  #add(container: Container): Container {
+    this.#containers.set(container.id, container);
+    void container.ended.then(() => this.#containers.delete(container.id));
+    return container;
+  }
+
+  #get(id: ContainerId): Container {
+    const container = this.#containers.get(id);
+    if (!container)
+      throw new CzoneError('NOT_FOUND', `There is no container ${id} in this sandbox.`);
+    return container;
+  }
+
+  #checkFree(spec: ContainerSpec): void {
+    if (this.#containers.has(spec.id) || this.#around.events.exitOf(spec.id)) {
+      throw new CzoneError('ALREADY_EXISTS', `Container ${spec.id} is or was in this sandbox.`);
+    }
+    for (const other of this.#containers.values()) {
+      const shared =
+        other.zoneId === spec.zoneId
+          ? `zone ${spec.zoneId}`
+          : other.address === spec.address
+            ? `address ${spec.address}`
+            : null;
+      if (shared === null) continue;
+      throw new CzoneError(
+        'FAILED_PRECONDITION',
+        `Container ${spec.id} can't have ${shared}: container ${other.id} has it.`,
+      );
+    }
+  }
+}
+
+async function describe(container: Container): Promise<ContainerMessage> {
+  return {
+    containerId: container.id,
+    zoneId: container.zoneId,
+    pid: container.pid,
+    state: STATES[container.state],
+    memoryCurrentBytes: BigInt(await container.cgroup.memoryCurrentBytes()),
+  };
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guest daemon: wiring only.
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { serveAgent } from './agent-server.js';
+import { Bundles } from './bundle.js';
+import { Cgroups } from './cgroup.js';
+import { Containers } from './containers.js';
+import { Events } from './events.js';
+import { readGuestInfo } from './guest-info.js';
+import { Images } from './images.js';
+import type { GuestAddon } from './native.js';
+import { Network } from './network.js';
+import { findPort, PortStream } from './port.js';
+import { untilPortAnswers } from './ready.js';
+import { StartReclaim } from './reclaim.js';
+
+/** Put in by src/build/bundle-daemon.ts. */
+declare const CZONE_VERSION: string;
+
+const STATE_DIRECTORY = '/run/czone';
+const CGROUP_ROOT = '/sys/fs/cgroup';
+const PORT_NAME = 'czone.agent';
+
+function complain(message: string): void {
+  console.error(`czone-daemon: ${message}`);
+}
+
+/**
+ * Without exit(), which would wait for the thread that is reading the port. The first
+ * process starts the daemon anew, and the containers live on meanwhile.
+ */
+function die(error: unknown): never {
+  complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.kill(process.pid, 'SIGKILL');
+  throw error;
+}
+
+function loadAddon(): GuestAddon {
+  const addon = { exports: {} };
+  process.dlopen(addon, join(dirname(process.argv[1] ?? ''), 'czone_guest.node'));
+  return addon.exports as GuestAddon;
+}
+
+async function main(): Promise<void> {
+  const addon = loadAddon();
+  addon.becomeSubreaper();
+  const directory = (name: string) => join(STATE_DIRECTORY, name);
+  for (const name of ['containers', 'images', 'crun', 'exits']) {
+    await mkdir(directory(name), { recursive: true, mode: 0o700 });
+  }
+  const network = new Network();
+  await network.setUp();
+  const events = new Events();
+  const containers = new Containers({
+    addon,
+    network,
+    events,
+    cgroups: new Cgroups(join(CGROUP_ROOT, 'czone')),
+    images: new Images({ sys: '/sys', proc: '/proc', dev: '/dev', mounts: directory('images') }),
+    bundles: new Bundles(directory('containers')),
+    untilPortAnswers,
+    procRoot: '/proc',
+    crunStateRoot: directory('crun'),
+    exitsDirectory: directory('exits'),
+    complain,
+  });
+  await containers.adopt();
+  const identity = { version: CZONE_VERSION, instanceId: randomUUID() };
+  const reclaim = new StartReclaim(join(CGROUP_ROOT, 'system/memory.reclaim'));
+  const port = await PortStream.open(await findPort('/sys', '/dev', PORT_NAME));
+  port.on('close', () => die(new Error(`The port ${PORT_NAME} was closed.`)));
+  port.on('error', die);
+  serveAgent(port, {
+    runtime: containers,
+    events,
+    getInfo: () => readGuestInfo('/proc', identity),
+    onAnswered: () => reclaim.postpone(),
+  });
+}
+
+process.on('uncaughtException', die);
+process.on('unhandledRejection', die);
+main().catch(die);

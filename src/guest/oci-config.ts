@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What crun is told of a container: config.json of the OCI runtime specification.
+import type { ContainerSpec } from './request.js';
+import { SECCOMP } from './seccomp.js';
+
+const OPEN_FILES_MAX = 4096;
+const NO_CAPABILITIES = {
+  bounding: [],
+  effective: [],
+  inheritable: [],
+  permitted: [],
+  ambient: [],
+};
+
+/** Would tell of the whole sandbox, its memory or its kernel. */
+const MASKED_PATHS = [
+  '/proc/acpi',
+  '/proc/buddyinfo',
+  '/proc/config.gz',
+  '/proc/czoneinfo',
+  '/proc/iomem',
+  '/proc/kallsyms',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/kpagecgroup',
+  '/proc/kpagecount',
+  '/proc/kpageflags',
+  '/proc/latency_stats',
+  '/proc/modules',
+  '/proc/pagetypeinfo',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/slabinfo',
+  '/proc/timer_list',
+  '/proc/vmallocinfo',
+  '/proc/zoneinfo',
+];
+const READ_ONLY_PATHS = [
+  '/proc/asound',
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+];
+
+/** `rootPath` is where the container's overlay is mounted when crun runs. */
+export function ociConfig(
+  spec: ContainerSpec,
+  paths: { rootPath: string; networkNamespace: string },
+) {
+  const temporaryKib = Math.max(64, Math.floor(spec.memoryBytes / 2 / 1024));
+  return {
+    ociVersion: '1.0.2',
+    hostname: spec.hostname,
+    root: { path: paths.rootPath, readonly: false },
+    process: {
+      terminal: false,
+      user: { uid: spec.uid, gid: spec.gid },
+      args: spec.command,
+      env: spec.environment,
+      cwd: spec.workingDirectory,
+      capabilities: NO_CAPABILITIES,
+      noNewPrivileges: true,
+      // The daemon's own, which crun would hand on, protects it from being killed.
+      oomScoreAdj: 500,
+      rlimits: [
+        { type: 'RLIMIT_NOFILE', soft: OPEN_FILES_MAX, hard: OPEN_FILES_MAX },
+        { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
+      ],
+    },
+    mounts: [
+      mount('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
+      mount('/dev', 'tmpfs', ['nosuid', 'noexec', 'mode=755', 'size=64k']),
+      mount('/dev/shm', 'tmpfs', [
+        'nosuid',
+        'noexec',
+        'nodev',
+        'mode=1777',
+        `size=${temporaryKib}k`,
+      ]),
+      mount('/tmp', 'tmpfs', ['nosuid', 'nodev', 'mode=1777', `size=${temporaryKib}k`]),
+    ],
+    linux: {
+      namespaces: [
+        { type: 'pid' },
+        { type: 'mount' },
+        { type: 'ipc' },
+        { type: 'uts' },
+        { type: 'cgroup' },
+        { type: 'network', path: paths.networkNamespace },
+      ],
+      maskedPaths: MASKED_PATHS,
+      readonlyPaths: READ_ONLY_PATHS,
+      seccomp: SECCOMP,
+    },
+  };
+}
+
+function mount(destination: string, type: string, options: readonly string[]) {
+  return { destination, type, source: type, options };
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What /proc and the first process tell of a process, live or ended.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { WaitResult } from './native.js';
+
+/** Field 22 of /proc/<pid>/stat, clock ticks since boot; null when the process is gone. */
+export async function readStartTime(procRoot: string, pid: number): Promise<string | null> {
+  const text = await readFile(join(procRoot, String(pid), 'stat'), 'utf8').catch(() => '');
+  // The name in field 2 may hold anything, parentheses too.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const startTime = fields[22 - 3];
+  return startTime !== undefined && /^\d+$/.test(startTime) ? startTime : null;
+}
+
+/**
+ * The status of a process that ended while no daemon was its parent, as the first
+ * process has left it: `<start time> <wait status>`. null when it has not (yet).
+ */
+export async function readKeptExit(
+  exitsDirectory: string,
+  pid: number,
+  startTime: string,
+): Promise<WaitResult | null> {
+  const text = await readFile(join(exitsDirectory, String(pid)), 'utf8').catch(() => '');
+  const match = /^(\d+) (\d+)\n$/.exec(text);
+  if (match?.[1] !== startTime) return null;
+  return decodeWaitStatus(Number(match[2]));
+}
+
+/** wait(2)'s status. */
+export function decodeWaitStatus(status: number): WaitResult {
+  const signal = status & 0x7f;
+  return signal === 0
+    ? { exitCode: (status >> 8) & 0xff, signal: null }
+    : { exitCode: null, signal };
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waits until a container's port takes connections.
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const FIRST_PAUSE_MS = 5;
+const MAX_PAUSE_MS = 50;
+const CONNECT_TIMEOUT_MS = 1000;
+
+/** True when the port answered; false when `signal` came first. */
+export async function untilPortAnswers(
+  address: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (
+    let pauseMs = FIRST_PAUSE_MS;
+    !signal.aborted;
+    pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)
+  ) {
+    if (await answers(address, port, signal)) return true;
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+  }
+  return false;
+}
+
+function answers(address: string, port: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: address, port, signal });
+    const finish = (answered: boolean) => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => finish(false));
+    socket.once('connect', () => finish(true));
+    // Not once: an aborted socket may fail a second time.
+    socket.on('error', () => finish(false));
+  });
+}
