@@ -32,7 +32,8 @@ export class QemuProcess {
         this.#alive = false;
         console.end();
         const how = signal === null ? `with status ${code}` : `by ${signal}`;
-        const last = complaint.trim().split('\n').at(-1) ?? '';
+        const lines = complaint.trim().split('\n');
+        const last = lines.findLast((line) => !line.includes(': warning: ')) ?? '';
         resolve(last === '' ? how : `${how}: ${last}`);
       });
     });

@@ -72,13 +72,14 @@ export class Vm {
   /** The last lines of the guest's console, for an error message. */
   async consoleTail(): Promise<string> {
     const text = await fs.readFile(this.#paths.console, 'latin1').catch(() => '');
-    return text
+    const lines = text
       .replaceAll(/[^\x20-\x7e\n]+/g, '')
       .trim()
-      .split('\n')
-      .slice(-5)
-      .join(' | ')
-      .slice(-600);
+      .split('\n');
+    // What a panic says first tells more than the trace behind it.
+    const panic = lines.findLastIndex((line) => line.includes('Kernel panic'));
+    const kept = panic === -1 ? lines.slice(-5) : lines.slice(panic, panic + 2);
+    return kept.join(' | ').slice(-600);
   }
 
   /** Ends QEMU, in order if it is willing. */
