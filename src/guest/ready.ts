@@ -26,14 +26,17 @@ export async function untilPortAnswers(
 
 function answers(address: string, port: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = net.connect({ host: address, port, signal });
+    const socket = net.connect({ host: address, port });
     const finish = (answered: boolean) => {
+      signal.removeEventListener('abort', giveUp);
       socket.destroy();
       resolve(answered);
     };
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => finish(false));
+    const giveUp = () => finish(false);
+    // By hand: a socket's own `signal` option leaves a listener behind for each try.
+    signal.addEventListener('abort', giveUp);
+    socket.setTimeout(CONNECT_TIMEOUT_MS, giveUp);
     socket.once('connect', () => finish(true));
-    // Not once: an aborted socket may fail a second time.
-    socket.on('error', () => finish(false));
+    socket.on('error', giveUp);
   });
 }
