@@ -52,7 +52,7 @@ async function play(node: NodeProcess, recorder: Recorder, options: DemoOptions)
   recorder.event(
     'node',
     null,
-    `answers; ${info.accelerator} (${info.acceleratorReason}), ${info.vmmVersion}, ` +
+    `answers; ${info.accelerator} (${info.acceleratorReason}), QEMU ${info.vmmVersion}, ` +
       `kernel ${info.guestKernel}`,
   );
   const examples = await examplesOfAll(options.functionsFolder);

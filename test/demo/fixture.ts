@@ -25,6 +25,8 @@ import { GIB, MIB } from '../../src/protocol/units.js';
 const VMS: Readonly<Record<string, string>> = { acme: 'vm-0a0a0a0a', globex: 'vm-0b0b0b0b' };
 const STEP_MS = 250;
 const END_MS = 40_000;
+/** How long each range is reserved before its zone is there. */
+const RESERVED_MS = 500;
 
 /** When each container's zone is there, and what it holds at a moment, MiB. */
 interface Life {
@@ -107,15 +109,16 @@ function sampleAt(ms: number, lives: readonly Life[], views: readonly ContainerV
   const sandboxes = Object.entries(VMS).map(([tenant, vm]): SandboxMemory => {
     const zones = lives.flatMap((one, at): ZoneMemory[] => {
       const view = views[at];
-      if (!view || one.plan.tenantId !== tenant || ms < one.fromMs || ms >= one.toMs) return [];
+      if (!view || one.plan.tenantId !== tenant || ms < one.fromMs - RESERVED_MS || ms >= one.toMs)
+        return [];
       return [
         {
           zoneId: view.zoneId,
           rangeStart: view.rangeStart,
           rangeBytes: view.rangeBytes,
-          state: 'plugged',
+          state: ms < one.fromMs ? 'reserved' : 'plugged',
           containerId: view.containerId,
-          residentBytes: Math.round(one.mib(ms) * 256) * 4096,
+          residentBytes: Math.round(Math.max(one.mib(ms), 0) * 256) * 4096,
         },
       ];
     });
@@ -163,7 +166,7 @@ export function goodRecording(): Recording {
       startedAt: new Date('2026-01-01T00:00:00Z'),
       accelerator: 'tcg',
       acceleratorReason: 'no /dev/kvm',
-      vmmVersion: 'QEMU 10.0',
+      vmmVersion: '10.0.2',
       guestKernel: '6.12-czone',
       sandboxCount: 2,
       containerCount: 0,

@@ -58,7 +58,7 @@ function topOf(all: readonly VmSeries[]): number {
 function subtitle({ node, startedAt }: DemoReport): string {
   if (!node) return startedAt;
   const accelerator = node.accelerator === 'kvm' ? 'KVM' : 'software emulation (TCG)';
-  return `${startedAt.replace('T', ' ').slice(0, 16)} UTC · ${accelerator} · ${node.vmmVersion} · kernel ${node.guestKernel}`;
+  return `${startedAt.replace('T', ' ').slice(0, 16)} UTC · ${accelerator} · QEMU ${node.vmmVersion} · kernel ${node.guestKernel}`;
 }
 
 export function demoPage(report: DemoReport): string {

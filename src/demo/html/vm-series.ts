@@ -55,7 +55,8 @@ function seriesOf(report: DemoReport, vm: string, reports: readonly ContainerRep
     const residentMib = reports.map(() => 0);
     for (const zone of sandbox.zones) {
       const at = zone.containerId === null ? undefined : ids.get(zone.containerId);
-      if (at === undefined) continue;
+      // A reserved range is no zone yet: its VM may still be booting.
+      if (at === undefined || zone.state === 'reserved') continue;
       residentMib[at] = zone.residentBytes / MIB;
       seen[at] = { from: seen[at]?.from ?? seconds, to: seconds };
     }
