@@ -58,7 +58,7 @@ const FIXED: readonly Recipe[] = [
   recipe('kernel-debug', {
     command: ['vm-images/kernel.sh', 'debug'],
     inputs: [...SERIES, 'guest-kernel-patches/debug.config'],
-    outputs: ['bzImage', 'config'],
+    outputs: ['bzImage', 'config', 'selftests.cpio.gz'],
     diskBytes: 3200 * MIB,
   }),
   recipe('qemu', {
