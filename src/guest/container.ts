@@ -27,7 +27,7 @@ import { LogReader } from './log-reader.js';
 import type { GuestAddon, WaitResult, ZoneInfo } from './native.js';
 import type { Network } from './network.js';
 import { ociConfig } from './oci-config.js';
-import { readKeptExit, readStartTime } from './process.js';
+import { findRuntimeOrphans, readKeptExit, readStartTime } from './process.js';
 import type { untilPortAnswers } from './ready.js';
 import type { ContainerSpec } from './request.js';
 
@@ -227,6 +227,9 @@ export class Container {
     mark('spawn');
     const status = await addon.waitPidfd(crun.pidfd);
     const pid = await this.#bundle.readPid();
+    for (const orphan of await findRuntimeOrphans(this.#around.procRoot, crun.pid, pid)) {
+      void this.#watch(orphan);
+    }
     if (status.exitCode !== 0 || pid === null) throw await this.#crunError(status);
     const startTime = await readStartTime(this.#around.procRoot, pid);
     this.#follow({ pid, startTime, ended: this.#watch(pid) });

@@ -13,6 +13,28 @@ export async function readStartTime(procRoot: string, pid: number): Promise<stri
   return startTime !== undefined && /^\d+$/.test(startTime) ? startTime : null;
 }
 
+/** Pids between crun and the container's first process that are looked at. */
+const ORPHANS_SEARCHED = 64;
+
+/**
+ * Children of crun's that ended with it and came to this process, their subreaper:
+ * one a container, which makes the pid namespace. Nobody else would reap them.
+ * Only those named crun: Node's own children are Node's to wait for.
+ */
+export async function findRuntimeOrphans(
+  procRoot: string,
+  crunPid: number,
+  containerPid: number | null,
+): Promise<number[]> {
+  const end = Math.min(containerPid ?? crunPid + ORPHANS_SEARCHED, crunPid + ORPHANS_SEARCHED);
+  const orphans: number[] = [];
+  for (let pid = crunPid + 1; pid < end; pid++) {
+    const stat = await readFile(join(procRoot, String(pid), 'stat'), 'utf8').catch(() => '');
+    if (stat.startsWith(`${pid} (crun) Z ${process.pid} `)) orphans.push(pid);
+  }
+  return orphans;
+}
+
 /**
  * The status of a process that ended while no daemon was its parent, as the first
  * process has left it: `<start time> <wait status>`. null when it has not (yet).
