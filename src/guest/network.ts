@@ -12,17 +12,19 @@ const UPLINK = 'eth0';
 /** QEMU's user network: the guest, and the host as its gateway. */
 const GUEST_ADDRESS = '10.0.2.15/24';
 const GATEWAY = '10.0.2.2';
-const NAMESPACES = '/run/netns';
 
 type Run = (name: string, args: readonly string[], input?: string) => Promise<string>;
 
 export class Network {
   readonly #sysRoot: string;
   readonly #run: Run;
+  readonly #namespaces: string;
 
-  constructor(sysRoot = '/sys', run: Run = runCommand) {
+  /** `namespaces`: where `ip netns` keeps them. */
+  constructor(sysRoot = '/sys', run: Run = runCommand, namespaces = '/run/netns') {
     this.#sysRoot = sysRoot;
     this.#run = run;
+    this.#namespaces = namespaces;
   }
 
   /** Makes the bridge, unless an earlier daemon has. */
@@ -46,7 +48,7 @@ export class Network {
 
   /** The path by which a container's namespace is joined. */
   namespacePath(id: ContainerId): string {
-    return join(NAMESPACES, id);
+    return join(this.#namespaces, id);
   }
 
   async add(id: ContainerId, address: string): Promise<void> {
@@ -80,7 +82,7 @@ export class Network {
 
   /** Containers that have a namespace. */
   async list(): Promise<ContainerId[]> {
-    const names = await readdir(NAMESPACES).catch(() => []);
+    const names = await readdir(this.#namespaces).catch(() => []);
     return names.map(parseContainerId).filter((id) => id !== null);
   }
 
