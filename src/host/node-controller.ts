@@ -74,6 +74,7 @@ export class NodeController implements Controller {
           // Still there, as far as anybody knows; unless its VM went meanwhile.
           if (!sandbox.over) {
             container.state = before;
+            sandbox.settle(container);
             throw error;
           }
         }
@@ -202,6 +203,7 @@ export class NodeController implements Controller {
       await work(sandbox);
       // It may have ended while the guest was asked.
       if (container.state === from) container.state = to;
+      sandbox.settle(container);
       return container.view();
     });
   }

@@ -46,6 +46,8 @@ export class Container {
   plugGuestUs = 0;
   exit: ContainerExit | null = null;
   memoryReturn: MemoryReturn | null = null;
+  /** What the guest reported while a call for the container was under way. */
+  reportedExit: ContainerExit | null = null;
   /** Fulfilled when an ended container's zone was dealt with. null: it has not ended. */
   finished: Promise<void> | null = null;
 

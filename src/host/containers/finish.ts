@@ -21,6 +21,18 @@ export function finishContainer(
   return container.finished;
 }
 
+/** A port that stays open leads nowhere; the zone goes back all the same. */
+async function closePort(guest: GuestSide, container: Container): Promise<void> {
+  if (container.hostPort === null) return;
+  try {
+    await removeForward(guest.qmp(), container.hostPort);
+    container.hostPort = null;
+  } catch (error) {
+    if (guest.over) throw error;
+    guest.log.warn({ containerId: container.id, error: messageOf(error) }, 'a port stays open');
+  }
+}
+
 async function finish(
   guest: GuestSide,
   container: Container,
@@ -31,7 +43,7 @@ async function finish(
   container.exit = exit;
   const { zone, address } = container.facts;
   try {
-    if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
+    await closePort(guest, container);
     const result = await guest.zones.giveBack(zone.zoneId, (later) => {
       container.memoryReturn = later;
       onSettled();

@@ -61,7 +61,7 @@ export async function place(
       clock,
       signal,
       readyTimeoutMs: request.readyTimeoutMs || environment.config.defaultReadyTimeoutMs,
-      waitsForVm: sandbox.state === 'BOOTING',
+      waitsForVm: sandbox.state !== 'READY',
     });
   } catch (error) {
     environment.logs.discard(container.id);

@@ -38,7 +38,7 @@ export function decidePlacement(question: PlacementQuestion): PlacementDecision 
   const { tenantId, zoneBytes } = question;
   const size = formatSize(zoneBytes);
   const own = question.sandboxes.filter((sandbox) => sandbox.tenantId === tenantId);
-  const live = own.filter((sandbox) => sandbox.state === 'READY' || sandbox.state === 'BOOTING');
+  const live = own.filter(isLive);
   if (zoneBytes > question.freeBudgetBytes) {
     return refuse(
       `the node's memory budget has ${formatSize(question.freeBudgetBytes)} of ` +
@@ -52,7 +52,7 @@ export function decidePlacement(question: PlacementQuestion): PlacementDecision 
     if (best === null || sandbox.largestFreeBytes < best.largestFreeBytes) best = sandbox;
   }
   if (best !== null) {
-    const verb = best.state === 'BOOTING' ? 'is booting for' : 'belongs to';
+    const verb = VERBS[best.state] ?? 'belongs to';
     return {
       kind: 'use',
       sandboxId: best.sandboxId,
@@ -76,9 +76,19 @@ export function decidePlacement(question: PlacementQuestion): PlacementDecision 
   return { kind: 'boot', reason: why };
 }
 
+const VERBS: Readonly<Partial<Record<SandboxState, string>>> = {
+  BOOTING: 'is booting for',
+  RECOVERING: 'is being brought back for',
+};
+
+/** The others wait for a VM that boots or is being brought back. */
+function isLive({ state }: SandboxRoom): boolean {
+  return state === 'READY' || state === 'BOOTING' || state === 'RECOVERING';
+}
+
 function noRoom(own: readonly SandboxRoom[], zoneBytes: number): string {
   const texts = own.map((sandbox) => {
-    if (sandbox.state !== 'READY' && sandbox.state !== 'BOOTING') {
+    if (!isLive(sandbox)) {
       return `${sandbox.sandboxId} is ${sandbox.state}`;
     }
     if (sandbox.largestFreeBytes < zoneBytes) {

@@ -22,7 +22,7 @@ import { LOST_EXIT, readExit, UNKNOWN_EXIT } from '../containers/exits.js';
 import { finishContainer } from '../containers/finish.js';
 import type { GuestSide } from '../containers/guest-side.js';
 import { type Start, startContainer } from '../containers/start.js';
-import type { ContainerExit, ContainerState, SandboxState } from '../controller-api.js';
+import type { ContainerExit, SandboxState } from '../controller-api.js';
 import { Ledger } from '../ledger/ledger.js';
 import { LIMITS } from '../limits.js';
 import type { Log } from '../log.js';
@@ -64,6 +64,8 @@ export class Sandbox implements GuestSide {
   #idleTimer: NodeJS.Timeout | null = null;
   #ending: Promise<number> | null = null;
   #recoveringDevice = false;
+  /** Called when the VM is ready again, and when it is over. */
+  readonly #recoveryWaiters = new Set<() => void>();
 
   /** Boots at once; `whenReady` tells how that went. */
   constructor(environment: SandboxEnvironment, sandboxId: SandboxId, tenantId: TenantId) {
@@ -111,8 +113,12 @@ export class Sandbox implements GuestSide {
     return [...this.containers.values()].filter(({ state }) => state !== 'EXITED').length;
   }
 
-  whenReady(): Promise<void> {
-    return this.#booted;
+  async whenReady(): Promise<void> {
+    await this.#booted;
+    if (this.over) throw this.#gone();
+    if (this.#machine.state !== 'RECOVERING') return;
+    await new Promise<void>((resolve) => this.#recoveryWaiters.add(resolve));
+    return await this.whenReady();
   }
 
   agent(): AgentLink {
@@ -134,11 +140,19 @@ export class Sandbox implements GuestSide {
       await startContainer(this, start);
       if (this.over) throw this.#gone();
       container.state = 'RUNNING';
+      this.settle(container);
     } catch (error) {
       this.containers.delete(container.id);
       this.#watchIdle();
       throw error;
     }
+  }
+
+  /** Acts on an exit that came while a call for the container was under way. */
+  settle(container: Container): void {
+    if (container.reportedExit === null || container.finished !== null) return;
+    if (container.state !== 'RUNNING' && container.state !== 'PAUSED') return;
+    void this.finish(container, container.reportedExit);
   }
 
   /** The container has ended in the guest; fulfilled when its zone was dealt with. */
@@ -252,10 +266,10 @@ export class Sandbox implements GuestSide {
 
   #containerExited(exit: GuestExit): void {
     const container = this.containers.get(exit.containerId as ContainerId);
-    // A start or stop under way hears of it by its own call.
-    const ours: readonly ContainerState[] = ['RUNNING', 'PAUSED'];
-    if (container === undefined || !ours.includes(container.state)) return;
-    void this.finish(container, readExit(exit));
+    if (container === undefined) return;
+    container.reportedExit = readExit(exit);
+    // A start or stop under way comes first: it may hear of it by its own call.
+    this.settle(container);
   }
 
   #logged(chunk: LogChunk): void {
@@ -285,6 +299,12 @@ export class Sandbox implements GuestSide {
     if (!complete()) return;
     this.#machine.move('READY');
     this.log.info({ sandboxId: this.sandboxId }, 'VM is ready again');
+    this.#wakeWaiters();
+  }
+
+  #wakeWaiters(): void {
+    for (const wake of this.#recoveryWaiters) wake();
+    this.#recoveryWaiters.clear();
   }
 
   async #recoverDevice(reason: string): Promise<void> {
@@ -319,6 +339,7 @@ export class Sandbox implements GuestSide {
 
   async #tearDown(): Promise<number> {
     if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#wakeWaiters();
     this.#agent?.close();
     // A QEMU that is just being started must not be left behind.
     if (this.#vm === null) await this.#booted.catch(() => {});

@@ -38,6 +38,9 @@ export const NETDEV_ID = 'net0';
 export const DEVICE_PORT = 'port0';
 export const imagePort = (slot: number): string => `port${slot + 1}`;
 
+/** Translated code of an emulated VM; without a bound it grows to hundreds of MiB. */
+const TRANSLATION_MIB = 128;
+
 const ROOT_PORT_SLOT = 0x10;
 const FUNCTIONS_A_SLOT = 8;
 
@@ -79,7 +82,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-machine', machine.join(',')],
     options.accelerator === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', 'tcg,thread=multi', '-cpu', 'max'],
+      : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_MIB}`, '-cpu', 'max'],
     ['-smp', `${options.vcpus}`],
     ['-m', `size=${totalBytes / MIB}M`],
     [

@@ -57,7 +57,7 @@ export class ZoneKeeper {
     ) {
       // Whether the guest holds it is not known: taken away like any other zone.
       log.warn({ zoneId: zone.zoneId, result: reply.result }, 'a plug has no clear answer');
-      void this.giveBack(zone.zoneId, () => {});
+      this.giveBack(zone.zoneId, () => {}).catch(() => {});
     } else {
       ledger.release(zone.zoneId);
     }
@@ -95,7 +95,11 @@ export class ZoneKeeper {
       if (performance.now() - begin > LIMITS.unplugPatienceMs) {
         ledger.move(zoneId, 'stuck');
         this.#options.log.warn({ zoneId, why: attempt.why }, 'a zone is stuck');
-        void this.#retryStuck(zone, residentBytes, begin, later);
+        // Ends only with the zone or the VM.
+        this.#retryStuck(zone, residentBytes, begin, later).catch((error: unknown) => {
+          if (this.#ended.signal.aborted) return;
+          this.#options.log.error({ zoneId, error }, 'a stuck zone is not tried again');
+        });
         const left = zoneBytes(zone.start, zone.sizeBytes);
         const returnedBytes = Math.max(residentBytes - left, 0);
         return { residentBytes, returnedBytes, unplugUs, guestUs: 0, complete: false };

@@ -61,7 +61,7 @@ t.test('random nodes: tenants are never mixed and limits never broken', async (t
       const decision = decidePlacement(question);
       const fits = (sandbox: SandboxRoom) =>
         sandbox.tenantId === question.tenantId &&
-        (sandbox.state === 'READY' || sandbox.state === 'BOOTING') &&
+        ['READY', 'BOOTING', 'RECOVERING'].includes(sandbox.state) &&
         sandbox.largestFreeBytes >= question.zoneBytes &&
         sandbox.containerCount < sandbox.maxContainers &&
         sandbox.imageFits;
