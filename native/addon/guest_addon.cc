@@ -6,6 +6,8 @@
 #include <uv.h>
 
 #include <cerrno>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -23,17 +25,25 @@ Napi::Error SystemError(Napi::Env env, int error, const std::string& what) {
   return thrown;
 }
 
+// JavaScript would turn 1.5 into 1 and 2^32 into 0: another descriptor or process.
+int32_t IntegerOf(const Napi::Value& value, const char* name) {
+  double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= 0 && number <= INT32_MAX) || number != std::floor(number))
+    throw Napi::RangeError::New(value.Env(), std::string(name) + " is not a natural number");
+  return static_cast<int32_t>(number);
+}
+
 int32_t NumberAt(const Napi::CallbackInfo& info, size_t index, const char* name) {
   if (!info[index].IsNumber())
     throw Napi::TypeError::New(info.Env(), std::string(name) + " is not a number");
-  return info[index].As<Napi::Number>().Int32Value();
+  return IntegerOf(info[index], name);
 }
 
 int32_t NumberIn(const Napi::Object& object, const char* name) {
   Napi::Value value = object.Get(name);
   if (!value.IsNumber())
     throw Napi::TypeError::New(object.Env(), std::string(name) + " is not a number");
-  return value.As<Napi::Number>().Int32Value();
+  return IntegerOf(value, name);
 }
 
 std::string TextIn(const Napi::Object& object, const char* name) {
@@ -141,14 +151,16 @@ class PidfdWait {
  public:
   static Napi::Value Start(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
-    auto* wait = new PidfdWait(env, NumberAt(info, 0, "pidfd"));
+    int32_t pidfd = NumberAt(info, 0, "pidfd");
+    auto* wait = new PidfdWait(env, pidfd);
     Napi::Promise promise = wait->deferred_.Promise();
     uv_loop_s* loop = nullptr;
     napi_get_uv_event_loop(env, &loop);
     int error = uv_poll_init(loop, &wait->poll_, wait->pidfd_);
     if (error < 0) {
+      wait->deferred_.Reject(SystemError(env, -error, "watch a process").Value());
       delete wait;
-      throw SystemError(env, -error, "watch a process");
+      return promise;
     }
     uv_poll_start(&wait->poll_, UV_READABLE, Ended);
     return promise;

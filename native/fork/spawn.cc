@@ -20,13 +20,12 @@ namespace czone {
 namespace {
 
 // In the order of SpawnStep.
-const char* const kStepNames[] = {"clone3",        "unshare", "mount-private", "mount-scratch",
+const char* const kStepNames[] = {"clone3",        "unshare", "mount-scratch",
                                   "mount-overlay", "stdio",   "exec"};
 
 enum class SpawnStep : uint32_t {
   kClone,
   kUnshare,
-  kMountPrivate,
   kMountScratch,
   kMountOverlay,
   kStdio,
@@ -59,6 +58,11 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   return pointers;
 }
 
+// Characters that end an option or a directory in overlay's options.
+bool FitsMountOptions(const std::string& path) {
+  return path.find_first_of(",:\\") == std::string::npos;
+}
+
 Prepared Prepare(const SpawnRequest& request) {
   Prepared prepared;
   prepared.argv = Pointers(request.argv);
@@ -86,7 +90,7 @@ Prepared Prepare(const SpawnRequest& request) {
 void MakeMounts(const OverlayMounts& overlay, const Prepared& prepared, int report_fd) {
   if (unshare(CLONE_NEWNS) < 0) GiveUp(report_fd, SpawnStep::kUnshare);
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0)
-    GiveUp(report_fd, SpawnStep::kMountPrivate);
+    GiveUp(report_fd, SpawnStep::kUnshare);
   if (mount("tmpfs", overlay.scratch.c_str(), "tmpfs", MS_NOSUID | MS_NODEV,
             prepared.scratch_options.c_str()) < 0 ||
       mkdir(prepared.upper.c_str(), 0755) < 0 || mkdir(prepared.work.c_str(), 0700) < 0)
@@ -155,6 +159,10 @@ SpawnResult AwaitExec(int report_fd, int pid, int pidfd) {
 }  // namespace
 
 SpawnResult SpawnInZone(const SpawnRequest& request) {
+  if (request.overlay &&
+      !(FitsMountOptions(request.overlay->lower) && FitsMountOptions(request.overlay->scratch))) {
+    return Failed(SpawnStep::kMountOverlay, EINVAL);
+  }
   Prepared prepared = Prepare(request);
   int report[2];
   if (pipe2(report, O_CLOEXEC) < 0) return Failed(SpawnStep::kClone, errno);
