@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import t from 'tap';
+import {
+  type CommandLineOptions,
+  imagePort,
+  qemuArguments,
+} from '../../../src/host/vm/command-line.js';
+import { MIB } from '../../../src/protocol/units.js';
+
+const options: CommandLineOptions = {
+  accelerator: 'tcg',
+  vmName: 'czone-vm-00000001',
+  uuid: '00000000-0000-4000-8000-000000000000',
+  vcpus: 2,
+  bootMemoryBytes: 256 * MIB,
+  regionBytes: 2048 * MIB,
+  memoryFd: 3,
+  kernelPath: '/k/bzImage',
+  rootfsPath: '/r/root,fs.erofs',
+  qmpSocketPath: '/run/a,b/qmp.sock',
+  agentSocketPath: '/run/agent.sock',
+  shellSocketPath: null,
+  imageSlots: 15,
+  exitWithParent: true,
+};
+const after = (args: readonly string[], name: string) => args[args.indexOf(name) + 1] ?? '';
+
+t.test('boot memory below 4 GiB, the region right above, one file for both', async (t) => {
+  const args = qemuArguments(options);
+  t.match(after(args, '-machine'), /^q35,max-ram-below-4g=268435456,memory-backend=memory,/);
+  t.equal(after(args, '-m'), 'size=2304M');
+  t.match(after(args, '-object'), /share=on,size=2415919104,mem-path=\/proc\/self\/fd\/3$/);
+  t.match(after(args, '-append'), /czone_region=0x80000000@0x100000000/);
+});
+
+t.test('an uuid proves whose process it is', async (t) => {
+  t.equal(after(qemuArguments(options), '-uuid'), options.uuid);
+});
+
+t.test('commas in paths do not end an option', async (t) => {
+  const args = qemuArguments(options);
+  t.ok(args.some((arg) => arg.endsWith('path=/run/a,,b/qmp.sock')));
+  t.match(JSON.parse(after(args, '-blockdev')), { file: { filename: '/r/root,fs.erofs' } });
+});
+
+t.test('a root port for the device and one for each image', async (t) => {
+  const ports = qemuArguments(options).filter((arg) => arg.startsWith('pcie-root-port'));
+  t.equal(ports.length, 16);
+  const field = (name: string) =>
+    ports.map((port) => new RegExp(`${name}=([^,]+)`).exec(port)?.[1]);
+  for (const name of ['id', 'chassis', 'addr']) t.equal(new Set(field(name)).size, 16, name);
+  t.ok(field('id').includes(imagePort(14)));
+});
+
+t.test('the guest reaches nothing outside, and QEMU starts nothing', async (t) => {
+  const args = qemuArguments(options);
+  t.match(after(args, '-netdev'), /restrict=on/);
+  t.match(after(args, '-sandbox'), /^on,.*spawn=deny/);
+  t.ok(args.includes('-nodefaults'));
+});
+
+t.test('a shell only when it was asked for', async (t) => {
+  t.notOk(qemuArguments(options).some((arg) => arg.includes('czone.shell')));
+  const args = qemuArguments({ ...options, shellSocketPath: '/run/shell.sock' });
+  t.ok(args.some((arg) => arg.includes('name=czone.shell')));
+});
