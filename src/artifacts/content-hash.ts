@@ -10,7 +10,8 @@ export const KEY_DIGITS = 16;
 /**
  * Hash over names, contents and execute bits of the files, and of all files in
  * the folders, that `paths` names below `root`; and over `extra`. Times, owners
- * and the order of `paths` don't count; nor do dot files, which editors leave.
+ * and the order of `paths` don't count; nor do dot files, which editors leave, and
+ * the cover letter of a patch series, which builds nothing.
  * Rejects with ENOENT for a path that is not there.
  */
 export async function contentHash(
@@ -42,7 +43,7 @@ async function filesBelow(root: string, path: string): Promise<string[]> {
   if (!(await stat(join(root, path))).isDirectory()) return [path];
   const found: string[] = [];
   for (const entry of await readdir(join(root, path), { withFileTypes: true })) {
-    if (entry.name.startsWith('.') || entry.name === '__pycache__') continue;
+    if (/^(\.|0000-cover-letter|__pycache__$)/.test(entry.name)) continue;
     found.push(...(await filesBelow(root, `${path}/${entry.name}`)));
   }
   return found;
