@@ -45,6 +45,7 @@ async function refused(
   t.same(await state(), before, 'nothing changed');
 }
 
+const PYTHON = '/usr/bin/python3';
 const good = { tenantId: 'acme', functionId: 'html', memoryBytes: SMALL_BYTES };
 
 await t.test('before any VM runs', async (t) => {
@@ -149,13 +150,19 @@ await t.test('a full node, and a container that has ended', async (t) => {
 await t.test('a container whose server never answers, or ends at once', async (t) => {
   await refused(
     t,
-    () => client.place({ ...good, command: ['/bin/sleep', '1000'], readyTimeoutMs: 1500 }),
+    () =>
+      client.place({
+        ...good,
+        command: [PYTHON, '-c', 'import time; time.sleep(1000)'],
+        readyTimeoutMs: 1500,
+      }),
     'DEADLINE_EXCEEDED',
     /8080|port|ready/,
   );
   await refused(
     t,
-    () => client.place({ ...good, command: ['/bin/sh', '-c', 'echo why-it-ended >&2; exit 3'] }),
+    () =>
+      client.place({ ...good, command: [PYTHON, '-c', 'import sys; sys.exit("why-it-ended")'] }),
     'ABORTED',
     /why-it-ended/,
   );

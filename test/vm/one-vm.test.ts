@@ -6,6 +6,25 @@ import { NodeUnderTest, SMALL_BYTES, until } from './node-under-test.js';
 
 const TEST_ENV = [['CZONE_TEST_ENDPOINTS', '1']] as const;
 
+const PYTHON = '/usr/bin/python3';
+const SERVE = `
+import os, http.server
+http.server.test(http.server.SimpleHTTPRequestHandler, port=int(os.environ['PORT']))
+`;
+const FAMILY = `
+import os, sys, time
+if os.fork() == 0:
+    held = bytearray(4 << 20)
+    time.sleep(1000)
+if os.fork() == 0:
+    os.execv('${PYTHON}', ['${PYTHON}', '-c', 'import time; held = bytearray(4 << 20); time.sleep(1000)'])
+${SERVE}`;
+const TALKER = `
+import os
+os.write(1, b'to-stdout\\n')
+os.write(2, b'to-stderr\\n')
+${SERVE}`;
+
 t.setTimeout(20 * 60_000);
 const node = await NodeUnderTest.start();
 t.teardown(() => node.close());
@@ -55,13 +74,8 @@ await t.test('children of a container and what it executes live in its zone', as
     tenantId: 'acme',
     functionId: 'html',
     memoryBytes: SMALL_BYTES,
-    // A shell that starts a child and an executed program beside the server.
-    command: [
-      '/bin/sh',
-      '-c',
-      'sleep 1000 & (exec python3 -c "import time; b = bytearray(4 << 20); time.sleep(1000)") & ' +
-        'exec python3 -m http.server "$PORT"',
-    ],
+    // A child that only forks, and one that executes, beside the server.
+    command: [PYTHON, '-c', FAMILY],
   });
   const processes = await client.inspect(container.containerId);
   t.ok(processes.length >= 3, `${processes.length} processes`);
@@ -134,11 +148,7 @@ await t.test('what a container wrote can be read after it ended', async (t) => {
     tenantId: 'acme',
     functionId: 'html',
     memoryBytes: SMALL_BYTES,
-    command: [
-      '/bin/sh',
-      '-c',
-      'echo to-stdout; echo to-stderr >&2; exec python3 -m http.server "$PORT"',
-    ],
+    command: [PYTHON, '-c', TALKER],
   });
   await client.stop(container.containerId);
   let log = '';
