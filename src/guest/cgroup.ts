@@ -41,6 +41,9 @@ export class Cgroups {
   }
 }
 
+/** What a container needs of its cgroup. */
+export type ContainerCgroup = Pick<Cgroup, keyof Cgroup>;
+
 export class Cgroup {
   readonly directory: string;
 

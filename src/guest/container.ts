@@ -19,7 +19,7 @@ import {
 } from '../protocol/gen/czone/guest/v1/agent.js';
 import type { ContainerId, ZoneId } from '../protocol/ids.js';
 import type { Bundle, Bundles } from './bundle.js';
-import type { Cgroup, Cgroups } from './cgroup.js';
+import type { Cgroups, ContainerCgroup } from './cgroup.js';
 import { CRUN_ENVIRONMENT, CRUN_PATH, crunRunArguments, forgetContainer } from './crun.js';
 import type { Events } from './events.js';
 import type { Images } from './images.js';
@@ -37,7 +37,7 @@ export type State = 'starting' | 'running' | 'paused' | 'stopping' | 'ended';
 export interface Surroundings {
   readonly addon: GuestAddon;
   readonly network: Pick<Network, 'add' | 'remove' | 'namespacePath' | 'list'>;
-  readonly cgroups: Pick<Cgroups, 'of' | 'list'>;
+  readonly cgroups: Pick<Cgroups, 'list'> & { of(id: ContainerId): ContainerCgroup };
   readonly images: Pick<Images, 'mount'>;
   readonly bundles: Pick<Bundles, 'of' | 'list'>;
   readonly events: Events;
@@ -67,9 +67,10 @@ export class Container {
   readonly address: string;
   /** Fulfilled when nothing is left of it. */
   readonly ended: Promise<ContainerExit>;
-  readonly cgroup: Cgroup;
+  readonly cgroup: ContainerCgroup;
   readonly #around: Surroundings;
   readonly #bundle: Bundle;
+  readonly #release: () => void;
   readonly #ending = new AbortController();
   readonly #readers: LogReader[] = [];
   #resolveEnded!: (exit: ContainerExit) => void;
@@ -79,7 +80,15 @@ export class Container {
   #stopAsked = false;
   #tearingDown = false;
 
-  constructor(id: ContainerId, zoneId: ZoneId, address: string, around: Surroundings) {
+  /** `release` is called when nothing of it is left, before anybody is told. */
+  constructor(
+    id: ContainerId,
+    zoneId: ZoneId,
+    address: string,
+    around: Surroundings,
+    release: () => void,
+  ) {
+    this.#release = release;
     this.id = id;
     this.zoneId = zoneId;
     this.address = address;
@@ -338,6 +347,7 @@ export class Container {
     await detached;
     await this.#try('directory', () => this.#bundle.remove());
     this.#state = 'ended';
+    this.#release();
     const exit = this.#describeExit(status, oomKills);
     // The answer of a failed start tells its end; but its output is still sent.
     if (started || this.#stopAsked) events.exit(exit);

@@ -43,7 +43,7 @@ export class Containers implements Runtime {
 
   async start(spec: ContainerSpec): Promise<StartContainerResponse> {
     this.#checkFree(spec);
-    const container = this.#add(new Container(spec.id, spec.zoneId, spec.address, this.#around));
+    const container = this.#add(spec);
     const stages = await container.start(spec);
     return { pid: container.pid, stages };
   }
@@ -91,7 +91,7 @@ export class Containers implements Runtime {
     for (const id of await bundles.list()) {
       const state = await bundles.of(id).readState();
       if (state === null) continue;
-      const container = this.#add(new Container(id, state.zoneId, state.address, this.#around));
+      const container = this.#add({ id, ...state });
       const frozen = await container.cgroup.frozen();
       await container.adopt(frozen);
     }
@@ -116,9 +116,10 @@ export class Containers implements Runtime {
     }
   }
 
-  #add(container: Container): Container {
-    this.#containers.set(container.id, container);
-    void container.ended.then(() => this.#containers.delete(container.id));
+  #add({ id, zoneId, address }: Pick<ContainerSpec, 'id' | 'zoneId' | 'address'>): Container {
+    const release = () => this.#containers.delete(id);
+    const container = new Container(id, zoneId, address, this.#around, release);
+    this.#containers.set(id, container);
     return container;
   }
 

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Surroundings of containers without a VM: real files, FIFOs and processes; zones,
+// cgroups, network and crun are played. `left` tells what was made and not undone.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Bundles } from '../../src/guest/bundle.js';
+import type { ContainerCgroup } from '../../src/guest/cgroup.js';
+import type { Surroundings } from '../../src/guest/container.js';
+import { Containers } from '../../src/guest/containers.js';
+import { Events } from '../../src/guest/events.js';
+import type { GuestAddon, SpawnOptions, WaitResult } from '../../src/guest/native.js';
+import type { ContainerId } from '../../src/protocol/ids.js';
+
+const CRUN_PIDFD = 1_000_000;
+const SIGNALS: Record<string, number> = { SIGTERM: 15, SIGKILL: 9 };
+
+export class FakeSandbox {
+  readonly events = new Events();
+  readonly containers: Containers;
+  readonly complaints: string[] = [];
+  /** What is done, in order. */
+  readonly deeds: string[] = [];
+  /** The shell script that plays the container. */
+  script = 'exec sleep 1000';
+  /** Steps that fail, and with what. */
+  readonly failures = new Map<string, Error>();
+  crunExitCode = 0;
+  oomKillCount = 0;
+  /** Fulfilled by the test when the port shall answer. */
+  ready: Promise<boolean> | null = Promise.resolve(true);
+  readonly #directory: string;
+  readonly #children = new Map<number, { child: ChildProcess; ended: Promise<WaitResult> }>();
+  readonly #made = new Set<string>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    for (const name of ['containers', 'crun', 'exits']) {
+      mkdirSync(join(directory, name), { recursive: true });
+    }
+    this.containers = this.daemon();
+  }
+
+  /** A new daemon in the same sandbox. */
+  daemon(events = this.events): Containers {
+    const around: Surroundings = {
+      addon: this.#addon(),
+      network: {
+        add: async (id) => this.#make('network', id),
+        remove: async (id) => this.#unmake('network', id),
+        namespacePath: (id) => `/run/netns/${id}`,
+        list: async () => this.#idsOf('network'),
+      },
+      cgroups: { of: (id) => this.#cgroup(id), list: async () => this.#idsOf('cgroup') },
+      images: { mount: async (serial) => this.#step('image', `/images/${serial}`) },
+      bundles: new Bundles(join(this.#directory, 'containers')),
+      events,
+      untilPortAnswers: async (_address, _port, signal) => {
+        const aborted = new Promise<boolean>((resolve) => {
+          if (signal.aborted) resolve(false);
+          signal.addEventListener('abort', () => resolve(false));
+        });
+        return Promise.race(this.ready === null ? [aborted] : [this.ready, aborted]);
+      },
+      procRoot: '/proc',
+      crunStateRoot: join(this.#directory, 'crun'),
+      exitsDirectory: join(this.#directory, 'exits'),
+      complain: (message) => this.complaints.push(message),
+    };
+    return new Containers(around);
+  }
+
+  /** All that was made and is still there. */
+  left(): string[] {
+    const files = ['containers', 'crun'].flatMap((name) =>
+      readdirSync(join(this.#directory, name)).map((entry) => `${name}/${entry}`),
+    );
+    const processes = [...this.#children.values()]
+      .filter(({ child }) => child.exitCode === null && child.signalCode === null)
+      .map(() => 'process');
+    return [...this.#made, ...files, ...processes];
+  }
+
+  killAll(): void {
+    for (const { child } of this.#children.values()) child.kill('SIGKILL');
+  }
+
+  /** As the first process does for those that nobody else reaps. */
+  keepExit(pid: number, startTime: string, status: number): void {
+    writeFileSync(join(this.#directory, 'exits', String(pid)), `${startTime} ${status}\n`);
+  }
+
+  /** Fulfilled when a process of a container is gone. */
+  async whenGone(pid: number): Promise<void> {
+    await this.#children.get(pid)?.ended;
+  }
+
+  /** A container's process ends as if no daemon were its parent. */
+  disown(pid: number): void {
+    const known = this.#children.get(pid);
+    if (known) {
+      const ended = known.ended.then(() => ({ exitCode: null, signal: null }));
+      this.#children.set(pid, { child: known.child, ended });
+    }
+  }
+
+  #addon(): GuestAddon {
+    return {
+      openZone: (zoneId) => {
+        this.#make('zone', String(zoneId));
+        return zoneId;
+      },
+      closeFd: (fd) => this.#unmake('zone', String(fd)),
+      zoneInfo: () => {
+        throw new Error('not played');
+      },
+      spawnInZone: (options) => this.#spawn(options),
+      pidfdOpen: (pid) => pid,
+      waitPidfd: async (pidfd) => {
+        if (pidfd === CRUN_PIDFD) return { exitCode: this.crunExitCode, signal: null };
+        return this.#children.get(pidfd)?.ended ?? { exitCode: null, signal: null };
+      },
+      becomeSubreaper: () => {},
+    };
+  }
+
+  #spawn(options: SpawnOptions): { pid: number; pidfd: number } {
+    this.#step('spawn', null);
+    const argument = (name: string) =>
+      options.argv.find((text) => text.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
+    const id = options.argv.at(-1) ?? '';
+    mkdirSync(join(argument('root'), id));
+    if (this.crunExitCode !== 0) {
+      writeFileSync(argument('log'), 'no such executable\n');
+    } else {
+      const stdio = ['ignore', options.stdoutFd, options.stderrFd] as const;
+      const child = spawn('/bin/sh', ['-c', this.script], { stdio: [...stdio] });
+      const ended = once(child, 'exit').then(([exitCode, signal]: (number | string | null)[]) => ({
+        exitCode: exitCode as number | null,
+        signal: signal === null ? null : (SIGNALS[String(signal)] ?? -1),
+      }));
+      const pid = child.pid ?? 0;
+      this.#children.set(pid, { child, ended });
+      writeFileSync(argument('pid-file'), String(pid));
+    }
+    return { pid: 1, pidfd: CRUN_PIDFD };
+  }
+
+  #cgroup(id: ContainerId): ContainerCgroup {
+    return {
+      directory: `/cgroup/${id}`,
+      create: async () => this.#make('cgroup', id),
+      openDirectory: () => open(this.#directory),
+      kill: async () => {
+        this.deeds.push('kill');
+        this.killAll();
+      },
+      freeze: async () => {
+        this.deeds.push('freeze');
+      },
+      frozen: async () => false,
+      thaw: async () => {
+        this.deeds.push('thaw');
+      },
+      whenEmpty: async () => {
+        await Promise.all(Array.from(this.#children.values(), ({ ended }) => ended));
+      },
+      pids: async () => [],
+      oomKills: async () => this.oomKillCount,
+      memoryCurrentBytes: async () => 4096,
+      remove: async () => this.#unmake('cgroup', id),
+    };
+  }
+
+  #make(kind: string, name: string): void {
+    this.#step(kind, null);
+    this.#made.add(`${kind} ${name}`);
+  }
+
+  #unmake(kind: string, name: string): void {
+    this.deeds.push(`no ${kind}`);
+    this.#made.delete(`${kind} ${name}`);
+  }
+
+  #step<Value>(kind: string, value: Value): Value {
+    this.deeds.push(kind);
+    const failure = this.failures.get(kind);
+    if (failure) throw failure;
+    return value;
+  }
+
+  #idsOf(kind: string): ContainerId[] {
+    return [...this.#made]
+      .filter((entry) => entry.startsWith(`${kind} c-`))
+      .map((entry) => entry.slice(kind.length + 1) as ContainerId);
+  }
+}
