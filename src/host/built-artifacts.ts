@@ -22,7 +22,7 @@ export function builtArtifacts(config: NodeConfig): NodeArtifacts {
     functions: catalogue,
     layoutPath: async (functionId) => {
       await requireKnown(functionId);
-      return await builtDir(config.cacheDir, `function-${functionId}`);
+      return builtDir(config.cacheDir, `function-${functionId}`);
     },
   };
 }

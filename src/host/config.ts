@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration of a node, checked.
-import os from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { defaultCacheDir } from '../artifacts/cache.js';
 import { CzoneError } from '../protocol/errors.js';
-import { BLOCK_BYTES, formatSize, GIB, MIB } from '../protocol/units.js';
+import { BLOCK_BYTES, GIB, MIB } from '../protocol/units.js';
+
+export { defaultCacheDir };
 
 /** A unix socket's path has 107 bytes; the longest of a VM adds 31 to the run directory. */
 const RUN_DIR_BYTES = 76;
@@ -27,7 +29,7 @@ const nodeConfig = z.strictObject({
   /** Where the node API listens; written into node.json. null: RUN_DIR/node.sock. */
   socketPath: absolutePath.nullable().default(null),
   /** Artifacts and flattened images. */
-  cacheDir: absolutePath.default(defaultCacheDir),
+  cacheDir: absolutePath.default(() => defaultCacheDir()),
   /** Memory of a VM beside its zones. */
   bootMemoryBytes: z
     .number()
@@ -71,21 +73,4 @@ export function parseNodeConfig(input: unknown): NodeConfig {
   throw new CzoneError('INVALID_ARGUMENT', `node configuration: ${field}: ${issue?.message}`, {
     field,
   });
-}
-
-export function describeConfig(config: NodeConfig): string {
-  return (
-    `VMs of ${formatSize(config.bootMemoryBytes)} to boot and ${formatSize(config.regionBytes)} ` +
-    `for zones, at most ${config.maxSandboxes}`
-  );
-}
-
-export function defaultCacheDir(): string {
-  const own = process.env['CZONE_CACHE_DIR'];
-  if (own !== undefined && own !== '') return path.resolve(own);
-  const base = process.env['XDG_CACHE_HOME'];
-  return path.join(
-    base !== undefined && base !== '' ? base : path.join(os.homedir(), '.cache'),
-    'czone',
-  );
 }

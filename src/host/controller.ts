@@ -73,7 +73,7 @@ export async function createController(
     logs: new ContainerLogs(claim.paths.logs),
     log,
     onContainerEnded: (container) => ended.add(container),
-    onSandboxEnded: (sandbox) => placer.sandboxes.delete(sandbox.sandboxId),
+    onSandboxEnded: (sandboxId) => placer.sandboxes.delete(sandboxId),
   };
   const placer = { environment, artifacts, images, budgetBytes, sandboxes: new Map() };
   return new NodeController({

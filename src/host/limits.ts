@@ -69,11 +69,9 @@ export const LIMITS = {
   vmmKillMs: 10_000,
   probeMs: 5_000,
 
-  defaultGraceMs: 2_000,
   /** Blobs, files and bytes of one image. */
   imageManifestBytes: 4 * MIB,
   imageLayers: 128,
   imageBytes: 8 * 1024 * MIB,
   flattenMs: 10 * 60_000,
-  lockWaitMs: 10 * 60_000,
 } as const;

@@ -52,7 +52,7 @@ export class NodeController implements Controller {
     this.#checkOpen();
     checkMemoryBytes(request.memoryBytes, this.#parts.facts.sandboxRegionBytes);
     const { requestId, ...content } = request;
-    return await this.#parts.requests.run(requestId, content, signal, (live) =>
+    return this.#parts.requests.run(requestId, content, signal, (live) =>
       place(this.#parts.placer, request, live),
     );
   }
@@ -60,7 +60,7 @@ export class NodeController implements Controller {
   async stop(containerId: ContainerId, graceMs: number): Promise<ContainerView> {
     const { container, sandbox } = this.#find(containerId);
     if (sandbox === null) return container.view();
-    return await container.serial.run(async () => {
+    return container.serial.run(async () => {
       const before = container.state;
       if (before === 'STARTING') {
         throw new CzoneError('FAILED_PRECONDITION', `${containerId} is starting: try again`);
@@ -86,13 +86,13 @@ export class NodeController implements Controller {
   }
 
   async pause(containerId: ContainerId): Promise<ContainerView> {
-    return await this.#change(containerId, 'RUNNING', 'PAUSED', (sandbox) =>
+    return this.#change(containerId, 'RUNNING', 'PAUSED', (sandbox) =>
       sandbox.agent().client.pauseContainer(containerId),
     );
   }
 
   async resume(containerId: ContainerId): Promise<ContainerView> {
-    return await this.#change(containerId, 'PAUSED', 'RUNNING', (sandbox) =>
+    return this.#change(containerId, 'PAUSED', 'RUNNING', (sandbox) =>
       sandbox.agent().client.resumeContainer(containerId),
     );
   }
@@ -192,7 +192,7 @@ export class NodeController implements Controller {
     work: (sandbox: Sandbox) => Promise<void>,
   ): Promise<ContainerView> {
     const { container, sandbox } = this.#findLive(containerId);
-    return await container.serial.run(async () => {
+    return container.serial.run(async () => {
       if (container.state === to) return container.view();
       if (container.state !== from) {
         throw new CzoneError(

@@ -177,6 +177,10 @@ export class AgentLink {
             return;
           case 'log':
             this.#listeners.onLog(message.event.value);
+            return;
+          case undefined:
+            // What a newer daemon sends is not for us.
+            return;
         }
       });
       stream.on('error', (error) => resolve(error.message));

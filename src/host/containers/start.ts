@@ -110,7 +110,7 @@ async function startInGuest(guest: GuestSide, start: Start): Promise<StartContai
     uid: image.uid,
     gid: image.gid,
   });
-  return await abortable(call, signal);
+  return abortable(call, signal);
 }
 
 /** The caller's leaving ends the wait; what was begun is undone by the caller. */

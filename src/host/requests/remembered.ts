@@ -50,7 +50,7 @@ export class RememberedRequests<Result> {
       );
     }
     const entry = known ?? this.#begin(requestId, content, work);
-    return await this.#wait(entry, signal);
+    return this.#wait(entry, signal);
   }
 
   get size(): number {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all VMs of a node have in common.
 
+import type { SandboxId } from '../../protocol/ids.js';
 import type { NodeConfig } from '../config.js';
 import type { Container } from '../containers/container.js';
 import type { HostAddon } from '../device/native.js';
 import type { Log } from '../log.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
 import type { VmmBinary } from '../vm/vmm-binary.js';
-import type { Sandbox } from './sandbox.js';
 
 export interface SandboxEnvironment {
   readonly config: NodeConfig;
@@ -21,5 +21,5 @@ export interface SandboxEnvironment {
   /** A container has ended; its zone may still be under way. */
   readonly onContainerEnded: (container: Container) => void;
   /** Process, memory and files of the VM are gone. */
-  readonly onSandboxEnded: (sandbox: Sandbox) => void;
+  readonly onSandboxEnded: (sandboxId: SandboxId) => void;
 }

@@ -118,7 +118,7 @@ export class Sandbox implements GuestSide {
     if (this.over) throw this.#gone();
     if (this.#machine.state !== 'RECOVERING') return;
     await new Promise<void>((resolve) => this.#recoveryWaiters.add(resolve));
-    return await this.whenReady();
+    return this.whenReady();
   }
 
   agent(): AgentLink {
@@ -202,7 +202,7 @@ export class Sandbox implements GuestSide {
           onExit: (exit) => this.#containerExited(exit),
           onLog: (chunk) => this.#logged(chunk),
           onDown: (reason) => this.#recovering(`the guest daemon was lost: ${reason}`),
-          onGivenUp: (reason) => this.#fail(`the guest daemon stayed away: ${reason}`),
+          onGivenUp: (reason) => void this.#fail(`the guest daemon stayed away: ${reason}`),
         },
       });
       this.#agent.start(LIMITS.bootMs);
@@ -361,7 +361,7 @@ export class Sandbox implements GuestSide {
     }
     this.containers.clear();
     this.#machine.move('STOPPED');
-    this.#environment.onSandboxEnded(this);
+    this.#environment.onSandboxEnded(this.sandboxId);
     return returnedBytes;
   }
 
