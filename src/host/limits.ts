@@ -69,6 +69,9 @@ export const LIMITS = {
   vmmKillMs: 10_000,
   probeMs: 5_000,
 
+  /** From SIGTERM to SIGKILL for a container, where the caller names no grace. */
+  defaultGraceMs: 2_000,
+
   /** Blobs, files and bytes of one image. */
   imageManifestBytes: 4 * MIB,
   imageLayers: 128,
