@@ -123,7 +123,6 @@ export class Container {
       await this.#create(spec, mark);
       await this.#whenReady(spec);
       mark('ready');
-      if (this.#state === 'starting') this.#state = 'running';
       return stages;
     } catch (error) {
       await this.#tearDown(STATUS_LOST);
@@ -252,8 +251,13 @@ export class Container {
   async #whenReady(spec: ContainerSpec): Promise<void> {
     const timeout = AbortSignal.timeout(spec.readyTimeoutMs);
     const signal = AbortSignal.any([timeout, this.#ending.signal]);
-    if (await this.#around.untilPortAnswers(this.address, spec.port, signal)) return;
+    const answered = await this.#around.untilPortAnswers(this.address, spec.port, signal);
     if (this.#ending.signal.aborted) throw await this.#endedEarly();
+    if (answered) {
+      // At once, so that an end from here on is not taken for that of a start.
+      this.#state = 'running';
+      return;
+    }
     throw new CzoneError(
       'DEADLINE_EXCEEDED',
       `Container ${this.id} did not answer at port ${spec.port} within ${spec.readyTimeoutMs} ms.${this.#said()}`,

@@ -67,9 +67,10 @@ t.test('a container that is ready is running, and its stages are told in order',
 
 t.test('its own end is told after its last words, and nothing of it is left', async (t) => {
   const fake = sandbox(t);
-  fake.script = 'echo begin; sleep 0.1; echo the last words; exit 3';
+  fake.script = `echo begin; ${fake.wait}; echo the last words; exit 3`;
   const watched = watch(fake.events);
   await fake.containers.start(spec());
+  fake.go();
   await watched.nextExit;
   t.match(watched.exits, [{ containerId: ID, reason: ExitReason.EXIT_REASON_EXITED, exitCode: 3 }]);
   t.equal(watched.text(), 'begin\nthe last words\n');
@@ -127,10 +128,11 @@ t.test('a stop during the start ends the start', async (t) => {
 
 t.test('a container killed since its memory was full says so', async (t) => {
   const fake = sandbox(t);
-  fake.script = 'sleep 0.1; kill -9 $$';
+  fake.script = `${fake.wait}; kill -9 $$`;
   fake.oomKillCount = 1;
   const watched = watch(fake.events);
   await fake.containers.start(spec());
+  fake.go();
   await watched.nextExit;
   t.match(watched.exits, [{ reason: ExitReason.EXIT_REASON_OOM_KILLED, signal: 9 }]);
 });
@@ -159,6 +161,23 @@ for (const [step, failure, expected] of [
     t.equal((await fake.containers.list()).length, 1, 'the id may be tried again');
   });
 }
+
+t.test('a container that ends as its port answers is not taken for a running one', async (t) => {
+  const fake = sandbox(t);
+  fake.script = 'exit 0';
+  let answer = (_: boolean) => {};
+  fake.ready = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const started = fake.containers.start(spec());
+  while (!(await fake.containers.list()).some(({ pid }) => pid > 0)) {
+    await new Promise(setImmediate);
+  }
+  const [{ pid = 0 } = {}] = await fake.containers.list();
+  void fake.whenGone(pid).then(() => answer(true));
+  await t.rejects(started, { code: 'ABORTED' });
+  t.strictSame(fake.left(), []);
+});
 
 t.test('what crun says stands in the error', async (t) => {
   const fake = sandbox(t);

@@ -25,6 +25,15 @@ export class FakeSandbox {
   readonly deeds: string[] = [];
   /** The shell script that plays the container. */
   script = 'exec sleep 1000';
+  /** Lets a script go on that waits by `${fake.wait}`. */
+  go(): void {
+    writeFileSync(join(this.#directory, 'go'), '');
+  }
+
+  get wait(): string {
+    return `while [ ! -e ${this.#directory}/go ]; do sleep 0.02; done`;
+  }
+
   /** Steps that fail, and with what. */
   readonly failures = new Map<string, Error>();
   crunExitCode = 0;
