@@ -93,6 +93,11 @@ export class AgentLink {
     });
   }
 
+  /** The daemon is known to be gone: does not wait until a new one says so. */
+  interrupt(): void {
+    this.#session?.stream.destroy();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

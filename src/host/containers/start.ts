@@ -24,6 +24,9 @@ export interface Start {
   readonly waitsForVm: boolean;
 }
 
+/** Of the call to a guest daemon that goes away. */
+const ATTEMPTS = 3;
+
 type Undo = () => Promise<void>;
 
 /** The container is RUNNING when this is fulfilled. */
@@ -88,13 +91,29 @@ async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<
   container.stages = clock.stages();
 }
 
+/** Begins again when the guest daemon died over it. */
 async function startInGuest(guest: GuestSide, start: Start): Promise<StartContainerResponse> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await callGuest(guest, start);
+    } catch (error) {
+      const away = error instanceof CzoneError && error.code === 'UNAVAILABLE';
+      if (!away || guest.over || start.signal.aborted || attempt === ATTEMPTS) throw error;
+      guest.log.warn({ containerId: start.container.id, error: error.message }, 'starting again');
+    }
+    // What the dead daemon had begun must be gone before the zone is used again.
+    await abortable(stopInGuest(guest, start.container.id, 0), start.signal);
+  }
+}
+
+async function callGuest(guest: GuestSide, start: Start): Promise<StartContainerResponse> {
   const { container, image, request, signal } = start;
   const { facts } = container;
   const environment = new Map([...image.environment, ...request.environment]);
   environment.set('PORT', `${CONTAINER_PORT}`);
-  const client = guest.agent().client;
-  const call = client.startContainer({
+  const agent = guest.agent();
+  await abortable(agent.whenUp(LIMITS.agentAwayMs), signal);
+  const call = agent.client.startContainer({
     containerId: container.id,
     zoneId: facts.zone.zoneId,
     imageSerial: diskSerial(image.disk.digest),

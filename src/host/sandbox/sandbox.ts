@@ -29,7 +29,7 @@ import type { Log } from '../log.js';
 import type { ContainerLogs } from '../logs/container-logs.js';
 import { GuestAddresses } from '../ports/guest-addresses.js';
 import { vmPaths } from '../state/run-dir.js';
-import { REGION_START } from '../vm/command-line.js';
+import { AGENT_PORT_ID, REGION_START } from '../vm/command-line.js';
 import { DeviceSlot } from '../vm/device-slot.js';
 import { Disks } from '../vm/disks.js';
 import type { MemoryFile } from '../vm/memory-file.js';
@@ -205,8 +205,13 @@ export class Sandbox implements GuestSide {
           onGivenUp: (reason) => void this.#fail(`the guest daemon stayed away: ${reason}`),
         },
       });
-      this.#agent.start(LIMITS.bootMs);
-      await this.#agent.whenUp(LIMITS.bootMs);
+      const agent = this.#agent;
+      vm.qmp.onEvent(({ name, data }) => {
+        const closed = data['id'] === AGENT_PORT_ID && data['open'] === false;
+        if (name === 'VSERPORT_CHANGE' && closed) agent.interrupt();
+      });
+      agent.start(LIMITS.bootMs);
+      await agent.whenUp(LIMITS.bootMs);
       await this.#slot.attach();
       this.#machine.move('READY');
       const bootMs = Math.round(performance.now() - begin);

@@ -88,6 +88,10 @@ async function removeNodeFiles(paths: RunDirPaths, record: NodeRecord | null): P
     if (stat?.isSocket() === true) await fs.rm(socket, { force: true });
   }
   await fs.rm(paths.nodeRecord, { force: true });
+  for (const directory of [paths.vms, paths.logs]) {
+    // Not when something of another's lies there.
+    await fs.rmdir(directory).catch(() => {});
+  }
   return record !== null;
 }
 

@@ -30,10 +30,11 @@ export interface CommandLineOptions {
 /** Where the zone region begins in every guest: bytes, guest-physical. */
 export const REGION_START = 4 * GIB;
 /** Name of the virtio-serial port that carries the guest daemon's link. */
-export const AGENT_PORT = 'czone.agent';
+const AGENT_PORT = 'czone.agent';
 /** Name of the port on which the guest's init gives a shell. */
 export const SHELL_PORT = 'czone.shell';
 /** Ids that the controller uses in QMP. */
+export const AGENT_PORT_ID = 'agentport';
 export const NETDEV_ID = 'net0';
 export const DEVICE_PORT = 'port0';
 export const imagePort = (slot: number): string => `port${slot + 1}`;
@@ -104,7 +105,10 @@ export function qemuArguments(options: CommandLineOptions): string[] {
       '-chardev',
       `socket,id=agent,server=on,wait=off,path=${escapeCommas(options.agentSocketPath)}`,
     ],
-    ['-device', `virtserialport,bus=serial.0,nr=1,chardev=agent,name=${AGENT_PORT}`],
+    [
+      '-device',
+      `virtserialport,bus=serial.0,nr=1,chardev=agent,id=${AGENT_PORT_ID},name=${AGENT_PORT}`,
+    ],
     ...(options.shellSocketPath === null ? [] : shellPort(options.shellSocketPath)),
     // The guest reaches nothing outside; only the forwarded ports come in.
     ['-netdev', `user,id=${NETDEV_ID},net=10.0.2.0/24,ipv6=off,restrict=on`],
