@@ -119,6 +119,10 @@ void SetStdio(const SpawnRequest& request, int report_fd) {
   sigset_t none;
   if (request.overlay) MakeMounts(*request.overlay, prepared, report_fd);
   SetStdio(request, report_fd);
+  // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, and Node ignores SIGPIPE.
+  struct sigaction defaults = {};
+  defaults.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; number++) sigaction(number, &defaults, nullptr);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   // A session of its own: no signal meant for the daemon's group reaches it.
@@ -177,11 +181,17 @@ SpawnResult SpawnInZone(const SpawnRequest& request) {
 
   int pidfd = -1;
   CloneArgs args = {};
-  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP | CZONE_CLONE_INTO_CZONE;
+  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   args.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
   args.exit_signal = SIGCHLD;
-  args.cgroup = static_cast<uint64_t>(request.cgroup_fd);
-  args.czone = static_cast<uint64_t>(request.zone_fd);
+  if (request.cgroup_fd >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(request.cgroup_fd);
+  }
+  if (request.zone_fd >= 0) {
+    args.flags |= CZONE_CLONE_INTO_CZONE;
+    args.czone = static_cast<uint64_t>(request.zone_fd);
+  }
 
   // No signal may run a handler of the caller in the child.
   sigset_t all, before;

@@ -19,7 +19,9 @@ struct OverlayMounts {
 };
 
 struct SpawnRequest {
+  /** -1: in the caller's zone, or outside all zones as the caller. */
   int zone_fd = -1;
+  /** -1: in the caller's cgroup. */
   int cgroup_fd = -1;
   std::string path;
   std::vector<std::string> argv;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtio/split_queue.h"
 
-// Without the layout helpers, which are no C++.
-#define VIRTIO_RING_NO_LEGACY
-#include <linux/virtio_ring.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
+
+#include "virtio/ring_layout.h"
 
 namespace czone {
 namespace {

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "czone_device/czone_device.h"
+
+#include "test/bench.h"
+
+namespace czone::test {
+namespace {
+
+const Range kZone = Bench::zone(0, 8);
+
+struct Started : Bench {
+  Started() { start(); }
+
+  /** A command in the guest's hands. */
+  virtio_czone_command inGuest(CommandType type, uint32_t zoneId, Range range, uint64_t* token,
+                               uint64_t timeoutMs = 30'000) {
+    guest.offerCommandBuffer();
+    *token = give(type, zoneId, range, timeoutMs);
+    return guest.takeCommand();
+  }
+
+  virtio_czone_ack report(const virtio_czone_command& command,
+                          const std::vector<virtio_czone_range>& ranges, bool more = false) {
+    virtio_czone_response response = FakeGuest::answerTo(command);
+    response.nr_entries = static_cast<uint16_t>(ranges.size());
+    response.flags = more ? VIRTIO_CZONE_RESPONSE_F_MORE : 0;
+    return guest.respond(response, ranges.data(), ranges.size() * sizeof(ranges[0]));
+  }
+
+  virtio_czone_ack listZones(const virtio_czone_command& command,
+                             const std::vector<virtio_czone_zone>& zones, bool more = false) {
+    virtio_czone_response response = FakeGuest::answerTo(command);
+    response.nr_entries = static_cast<uint16_t>(zones.size());
+    response.flags = more ? VIRTIO_CZONE_RESPONSE_F_MORE : 0;
+    return guest.respond(response, zones.data(), zones.size() * sizeof(zones[0]));
+  }
+
+  Reply list(const std::vector<virtio_czone_zone>& zones) {
+    uint64_t token = 0;
+    CHECK_EQUAL(listZones(inGuest(CommandType::kList, 0, {}, &token), zones).result,
+                VIRTIO_CZONE_OK);
+    return recorder.reply(token);
+  }
+};
+
+virtio_czone_zone entry(uint32_t id, Range range) {
+  return {id, VIRTIO_CZONE_STATE_PLUGGED, range.addr, range.sizeBytes, 0};
+}
+
+}  // namespace
+
+TEST(a_command_says_what_the_header_says) {
+  Started bench;
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kPlug, 7, kZone, &token);
+  CHECK(command.seq != 0);
+  CHECK_EQUAL(command.type, VIRTIO_CZONE_CMD_PLUG);
+  CHECK_EQUAL(command.flags, 0);
+  CHECK_EQUAL(command.zone_id, 7u);
+  CHECK_EQUAL(command.addr, kZone.addr);
+  CHECK_EQUAL(command.size, kZone.sizeBytes);
+  bench.guest.respond(FakeGuest::answerTo(command));
+  const Reply reply = bench.recorder.reply(token);
+  CHECK(reply.result == Result::kOk);
+  CHECK_EQUAL(reply.guestNs, 1000u);
+  CHECK(reply.roundTripNs > 0);
+  CHECK_EQUAL(reply.residentBeforeBytes, -1);
+}
+
+TEST(an_unplug_returns_the_whole_zone_before_it_is_acknowledged) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, 3 * kMiB});
+  bench.touch({kZone.addr + kZone.sizeBytes, 4096});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kUnplug, 1, kZone, &token);
+  const auto ack = bench.guest.respond(FakeGuest::answerTo(command));
+  CHECK_EQUAL(ack.result, VIRTIO_CZONE_OK);
+  CHECK_EQUAL(ack.discarded, 3 * kMiB);
+  CHECK_EQUAL(bench.allocated(kZone), 0u);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK_EQUAL(reply.residentBeforeBytes, static_cast<int64_t>(3 * kMiB));
+  CHECK_EQUAL(reply.returnedBytes, 3 * kMiB);
+  // The neighbour keeps what it has.
+  CHECK_EQUAL(bench.allocated({kZone.addr + kZone.sizeBytes, kMiB}), 4096u);
+}
+
+TEST(a_busy_unplug_returns_nothing) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kUnplug, 1, kZone, &token);
+  virtio_czone_response response = FakeGuest::answerTo(command, VIRTIO_CZONE_BUSY);
+  response.nr_pages_in_use = 42;
+  CHECK_EQUAL(bench.guest.respond(response).discarded, 0u);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK(reply.result == Result::kBusy);
+  CHECK_EQUAL(reply.pagesInUse, 42u);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
+  CHECK(bench.carryOut(CommandType::kUnplug, 1, kZone).result == Result::kOk);
+}
+
+TEST(a_report_returns_the_ranges_that_it_names) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, 4 * kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kReport, 1, kZone, &token);
+  auto ack = bench.report(command, {{kZone.addr, kMiB}, {kZone.addr + 5 * kMiB, kMiB}}, true);
+  CHECK_EQUAL(ack.discarded, kMiB);
+  CHECK(!bench.recorder.hasReply(token));
+  ack = bench.report(command, {{kZone.addr + 2 * kMiB, kMiB}});
+  CHECK_EQUAL(ack.discarded, kMiB);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK(reply.result == Result::kOk);
+  CHECK_EQUAL(reply.ranges, 3u);
+  CHECK_EQUAL(reply.residentBeforeBytes, static_cast<int64_t>(4 * kMiB));
+  CHECK_EQUAL(reply.returnedBytes, 2 * kMiB);
+  CHECK_EQUAL(bench.allocated(kZone), 2 * kMiB);
+}
+
+TEST(a_report_of_a_range_outside_its_zone_is_refused_and_discards_nothing) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kRegionAddr, 16 * kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kReport, 1, kZone, &token);
+  const auto ack =
+      bench.report(command, {{kZone.addr, kMiB}, {kZone.addr + kZone.sizeBytes, kMiB}});
+  CHECK_EQUAL(ack.result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(ack.discarded, 0u);
+  CHECK(bench.recorder.reply(token).result == Result::kError);
+  bench.recorder.event(EventKind::kViolation);
+  CHECK_EQUAL(bench.allocated({kRegionAddr, 16 * kMiB}), 16 * kMiB);
+}
+
+TEST(after_a_refused_part_a_report_does_not_end_well) {
+  Started bench;
+  bench.plug(1, kZone);
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kReport, 1, kZone, &token);
+  CHECK_EQUAL(bench.report(command, {{0, 4096}}, true).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.report(command, {}).result, VIRTIO_CZONE_OK);
+  CHECK(bench.recorder.reply(token).result == Result::kError);
+}
+
+TEST(a_list_names_the_zones_of_all_its_parts) {
+  Started bench;
+  bench.plug(1, kZone);
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kList, 0, {}, &token);
+  CHECK_EQUAL(command.zone_id, 0u);
+  CHECK_EQUAL(bench.listZones(command, {entry(1, kZone)}, true).result, VIRTIO_CZONE_OK);
+  CHECK_EQUAL(bench.listZones(command, {entry(2, Bench::zone(8, 8))}).result, VIRTIO_CZONE_OK);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK_EQUAL(reply.zones.size(), 2u);
+  CHECK_EQUAL(reply.zones[1].zoneId, 2u);
+  CHECK(reply.zones[1].range == Bench::zone(8, 8));
+  // And the device knows them now.
+  const uint64_t other = bench.give(CommandType::kPlug, 3, Bench::zone(8, 8));
+  CHECK(!bench.recorder.reply(other).refusal.empty());
+}
+
+TEST(a_list_of_impossible_zones_is_refused) {
+  Started bench;
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kList, 0, {}, &token);
+  const auto ack = bench.listZones(command, {entry(1, kZone), entry(2, Bench::zone(4, 8))});
+  CHECK_EQUAL(ack.result, VIRTIO_CZONE_INVALID);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK(reply.result == Result::kError);
+  CHECK(reply.zones.empty());
+}
+
+TEST(responses_to_nothing_are_refused) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kReport, 1, kZone, &token);
+  virtio_czone_response response = FakeGuest::answerTo(command);
+  response.seq += 1;
+  CHECK_EQUAL(bench.guest.respond(response).result, VIRTIO_CZONE_INVALID);
+  response = FakeGuest::answerTo(command);
+  response.zone_id = 2;
+  CHECK_EQUAL(bench.guest.respond(response).result, VIRTIO_CZONE_INVALID);
+  // A REPORT that is answered as an UNPLUG must not discard the zone.
+  response = FakeGuest::answerTo(command);
+  response.type = VIRTIO_CZONE_CMD_UNPLUG;
+  CHECK_EQUAL(bench.guest.respond(response).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.guest.respondBytes({1, 2, 3}).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.recorder.count(EventKind::kViolation), 4u);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
+  CHECK(!bench.recorder.hasReply(token));
+  // The same answer twice: the second is one too many.
+  CHECK_EQUAL(bench.report(command, {}).result, VIRTIO_CZONE_OK);
+  CHECK(bench.recorder.reply(token).result == Result::kOk);
+  CHECK_EQUAL(bench.report(command, {}).result, VIRTIO_CZONE_INVALID);
+}
+
+TEST(a_response_before_the_command_was_given_is_refused) {
+  Started bench;
+  // No buffer: the command waits. Its seq is easy to guess.
+  const uint64_t token = bench.give(CommandType::kUnplug, 1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  virtio_czone_command guessed{};
+  guessed.seq = 1;
+  guessed.type = VIRTIO_CZONE_CMD_UNPLUG;
+  guessed.zone_id = 1;
+  CHECK_EQUAL(bench.guest.respond(FakeGuest::answerTo(guessed)).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
+  CHECK(!bench.recorder.hasReply(token));
+}
+
+TEST(commands_wait_for_buffers_and_keep_their_order) {
+  Started bench;
+  const uint64_t first = bench.give(CommandType::kPlug, 1, kZone);
+  const uint64_t second = bench.give(CommandType::kPlug, 2, Bench::zone(8, 8));
+  bench.guest.offerCommandBuffer();
+  const auto one = bench.guest.takeCommand();
+  CHECK_EQUAL(one.zone_id, 1u);
+  CHECK(!bench.guest.hasCommand());
+  bench.guest.offerCommandBuffer();
+  const auto two = bench.guest.takeCommand();
+  CHECK_EQUAL(two.zone_id, 2u);
+  CHECK(two.seq > one.seq);
+  // Answers of different zones may come in any order.
+  bench.guest.respond(FakeGuest::answerTo(two));
+  CHECK(bench.recorder.reply(second).result == Result::kOk);
+  bench.guest.respond(FakeGuest::answerTo(one));
+  CHECK(bench.recorder.reply(first).result == Result::kOk);
+}
+
+TEST(a_command_without_an_answer_times_out) {
+  Started bench;
+  uint64_t token = 0;
+  bench.inGuest(CommandType::kPlug, 1, kZone, &token, 20);
+  CHECK(bench.recorder.reply(token).result == Result::kTimeout);
+  // Where the guest never saw it, nothing is left of it.
+  token = bench.give(CommandType::kPlug, 2, Bench::zone(8, 8), 20);
+  CHECK(bench.recorder.reply(token).result == Result::kTimeout);
+  bench.plug(3, Bench::zone(8, 8));
+}
+
+TEST(a_late_unplug_still_returns_the_zone) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kUnplug, 1, kZone, &token, 20);
+  CHECK(bench.recorder.reply(token).result == Result::kTimeout);
+  const auto ack = bench.guest.respond(FakeGuest::answerTo(command));
+  CHECK_EQUAL(ack.result, VIRTIO_CZONE_OK);
+  CHECK_EQUAL(ack.discarded, kMiB);
+  CHECK_EQUAL(bench.recorder.count(EventKind::kViolation), 0u);
+  bench.plug(2, kZone);
+}
+
+TEST(a_late_unplug_does_not_touch_a_range_that_was_given_out_again) {
+  Started bench;
+  bench.plug(1, kZone);
+  uint64_t token = 0;
+  const auto unplug = bench.inGuest(CommandType::kUnplug, 1, kZone, &token, 20);
+  CHECK(bench.recorder.reply(token).result == Result::kTimeout);
+  CHECK(bench.list({}).result == Result::kOk);
+  bench.plug(2, kZone);
+  bench.touch({kZone.addr, kMiB});
+  const auto ack = bench.guest.respond(FakeGuest::answerTo(unplug));
+  CHECK_EQUAL(ack.discarded, 0u);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
+}
+
+TEST(ranges_of_a_late_report_are_refused) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kReport, 1, kZone, &token, 20);
+  CHECK(bench.recorder.reply(token).result == Result::kTimeout);
+  CHECK_EQUAL(bench.report(command, {{kZone.addr, kMiB}}).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
+}
+
+TEST(a_discard_wants_a_range_that_nobody_holds) {
+  Started bench;
+  bench.touch({kRegionAddr, 16 * kMiB});
+  bench.plug(1, kZone);
+  CHECK(!bench.backend.discard(kZone).refusal.empty());
+  CHECK(!bench.backend.discard({kZone.addr + 4096, 4096}).refusal.empty());
+  CHECK(!bench.backend.discard({kRegionAddr - 4096, 4096}).refusal.empty());
+  CHECK(!bench.backend.discard({kRegionAddr + 1, 4096}).refusal.empty());
+  CHECK_EQUAL(bench.allocated({kRegionAddr, 16 * kMiB}), 16 * kMiB);
+  const Discarded discarded = bench.backend.discard(Bench::zone(8, 8));
+  CHECK_EQUAL(discarded.refusal, std::string());
+  CHECK_EQUAL(discarded.bytes, 8 * kMiB);
+}
+
+TEST(a_discard_waits_for_the_answer_to_a_plug) {
+  Started bench;
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kPlug, 1, kZone, &token, 20);
+  CHECK(bench.recorder.reply(token).result == Result::kTimeout);
+  // The list was made before the plug took effect.
+  CHECK(bench.list({}).result == Result::kOk);
+  CHECK(!bench.backend.discard(kZone).refusal.empty());
+  bench.guest.respond(FakeGuest::answerTo(command, VIRTIO_CZONE_NOMEM));
+  CHECK(bench.list({}).result == Result::kOk);
+  CHECK(bench.backend.discard(kZone).refusal.empty());
+}
+
+TEST(a_disconnect_in_the_middle_of_a_plug_ends_it_and_the_zone_is_known_after_a_list) {
+  Started bench;
+  uint64_t token = 0;
+  bench.inGuest(CommandType::kPlug, 1, kZone, &token);
+  bench.frontEnd.hangUp();
+  CHECK(bench.recorder.reply(token).result == Result::kDisconnected);
+  CHECK(bench.recorder.reply(bench.give(CommandType::kList, 0, {})).result ==
+        Result::kDisconnected);
+  bench.recorder.event(EventKind::kDisconnected);
+  bench.frontEnd = FakeFrontEnd::connectTo(bench.directory.socketPath());
+  bench.start();
+  // The table survived: nobody else can have the range before the guest has been asked.
+  CHECK(!bench.recorder.reply(bench.give(CommandType::kPlug, 2, kZone)).refusal.empty());
+  CHECK_EQUAL(bench.list({entry(1, kZone)}).zones.size(), 1u);
+  CHECK(bench.carryOut(CommandType::kUnplug, 1, kZone).result == Result::kOk);
+}
+
+TEST(an_answer_from_before_a_reconnect_is_refused) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kUnplug, 1, kZone, &token);
+  bench.reconnect();
+  CHECK(bench.recorder.reply(token).result == Result::kDisconnected);
+  CHECK_EQUAL(bench.guest.respond(FakeGuest::answerTo(command)).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
+}
+
+TEST(buffers_that_can_not_hold_a_command_are_handed_back) {
+  Started bench;
+  const uint64_t token = bench.give(CommandType::kPlug, 1, kZone);
+  FakeRing& ring = bench.guest.ring(0);
+  ring.setDesc(0, 0x10000, sizeof(virtio_czone_command) - 1, VRING_DESC_F_WRITE);
+  ring.offer(0);
+  ring.setDesc(1, kRegionAddr, sizeof(virtio_czone_command), VRING_DESC_F_WRITE);
+  ring.offer(1);
+  ring.setDesc(2, 0x10000, sizeof(virtio_czone_command), 0);
+  ring.offer(2);
+  bench.guest.kick(0);
+  for (int i = 0; i < 3; i++) bench.recorder.event(EventKind::kViolation);
+  CHECK(!bench.recorder.hasReply(token));
+}
+
+TEST(a_broken_ring_ends_commands_until_the_driver_starts_over) {
+  Started bench;
+  uint64_t token = 0;
+  bench.inGuest(CommandType::kPlug, 1, kZone, &token);
+  bench.guest.ring(1).offer(FakeRing::kSize);
+  bench.guest.kick(1);
+  CHECK(bench.recorder.reply(token).result == Result::kDisconnected);
+  CHECK(bench.recorder.event(EventKind::kDisconnected).find("response queue") != std::string::npos);
+  bench.reconnect();
+  CHECK(bench.list({}).result == Result::kOk);
+}
+
+TEST(a_driver_that_only_breaks_the_protocol_is_no_longer_served) {
+  Started bench;
+  const std::vector<uint8_t> garbage(32, 0xff);
+  for (uint32_t i = 0; i < CzoneDevice::kMaxViolations - 1; i++) bench.guest.respondBytes(garbage);
+  bench.guest.ring(1).offer(0);
+  bench.guest.kick(1);
+  bench.recorder.event(EventKind::kDisconnected);
+  CHECK(bench.recorder.reply(bench.give(CommandType::kList, 0, {})).result ==
+        Result::kDisconnected);
+}
+
+}  // namespace czone::test
