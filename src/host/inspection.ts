@@ -4,12 +4,13 @@ import type {
   PageCount as GuestPageCount,
   InspectContainerResponse,
 } from '../protocol/gen/czone/guest/v1/agent.js';
+import { printable } from './agent/printable.js';
 import type { PageCount, ProcessPlacement } from './controller-api.js';
 
 export function readPlacements(response: InspectContainerResponse): readonly ProcessPlacement[] {
   return response.processes.map((process) => ({
     pid: process.pid,
-    name: process.name,
+    name: printable(process.name, 64),
     zoneId: process.zoneId,
     anonymous: readCount(process.anonymous),
     text: readCount(process.text),

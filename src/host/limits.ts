@@ -77,4 +77,6 @@ export const LIMITS = {
   imageLayers: 128,
   imageBytes: 8 * 1024 * MIB,
   flattenMs: 10 * 60_000,
+  /** A flattened image that nobody used for so long is removed. */
+  imageUnusedMs: 30 * 24 * 60 * 60_000,
 } as const;

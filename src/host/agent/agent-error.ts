@@ -2,6 +2,7 @@
 // Errors of the guest daemon's gRPC as errors of ours.
 import { status } from '@grpc/grpc-js';
 import { CzoneError, type ErrorCode, messageOf } from '../../protocol/errors.js';
+import { printable } from './printable.js';
 
 const CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [status.INVALID_ARGUMENT, 'INVALID_ARGUMENT'],
@@ -20,12 +21,7 @@ export function agentError(what: string, error: unknown): CzoneError {
   const { code, details } = error as { code?: unknown; details?: unknown };
   const known = typeof code === 'number' ? CODES.get(code) : undefined;
   const text = typeof details === 'string' && details !== '' ? details : messageOf(error);
-  return new CzoneError(known ?? 'INTERNAL', `${what}: ${printable(text).slice(0, 500)}`, {
+  return new CzoneError(known ?? 'INTERNAL', `${what}: ${printable(text, 500)}`, {
     cause: error,
   });
-}
-
-/** Control characters of the guest must not reach a terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
 }

@@ -3,6 +3,7 @@
 // the manifest's digest. Several nodes may share the cache.
 import fs from 'node:fs/promises';
 import path from 'node:path';
+import { LIMITS } from '../limits.js';
 import type { DiskImage } from '../vm/disks.js';
 import { flatten } from './flatten.js';
 import { type CheckedImage, checkLayout } from './layout.js';
@@ -21,12 +22,18 @@ export class ImageStore {
     this.#directory = path.join(cacheDir, 'erofs');
   }
 
-  /** Removes what interrupted builds of dead processes have left. */
-  async removeLeftovers(): Promise<void> {
+  /**
+   * Removes what interrupted builds of dead processes have left, and images that no
+   * node has used for long. A VM that still has one attached keeps it open.
+   */
+  async removeLeftovers(nowMs: number = Date.now()): Promise<void> {
     for (const name of await fs.readdir(this.#directory).catch(() => [])) {
+      const file = path.join(this.#directory, name);
+      const stat = name.endsWith('.erofs') ? await fs.stat(file).catch(() => null) : null;
+      if (stat !== null && nowMs - stat.mtimeMs > LIMITS.imageUnusedMs) await fs.rm(file);
       const pid = /\.tmp-(\d+)-\w+$/.exec(name)?.[1];
       if (pid === undefined || (await exists(`/proc/${pid}`))) continue;
-      await fs.rm(path.join(this.#directory, name), { recursive: true, force: true });
+      await fs.rm(file, { recursive: true, force: true });
     }
   }
 
@@ -35,6 +42,9 @@ export class ImageStore {
     const { digest } = image.manifest;
     const file = path.join(this.#directory, `${digest.slice('sha256:'.length)}.erofs`);
     if (!(await exists(file))) await this.#flattenOnce(image, file);
+    // Marks it as used; a read-only cache serves as well.
+    const now = new Date();
+    await fs.utimes(file, now, now).catch(() => {});
     return { ...image, disk: { digest, path: file } };
   }
 

@@ -17,6 +17,7 @@ import {
 } from '../../protocol/ids.js';
 import { BLOCK_BYTES } from '../../protocol/units.js';
 import { AgentLink } from '../agent/agent-link.js';
+import { printable } from '../agent/printable.js';
 import type { Container } from '../containers/container.js';
 import { LOST_EXIT, readExit, UNKNOWN_EXIT } from '../containers/exits.js';
 import { finishContainer } from '../containers/finish.js';
@@ -255,7 +256,7 @@ export class Sandbox implements GuestSide {
   }
 
   #agentUp(info: GetInfoResponse, snapshot: ListContainersResponse): void {
-    this.guestKernel = info.kernelRelease.slice(0, 100);
+    this.guestKernel = printable(info.kernelRelease, 100);
     const there = new Set(snapshot.containers.map((container) => container.containerId));
     for (const container of this.containers.values()) {
       if (container.state !== 'RUNNING' && container.state !== 'PAUSED') continue;

@@ -169,4 +169,9 @@ t.test('leftovers of dead builders go, those of living ones stay', async (t) => 
   await fs.mkdir(join(cache, 'erofs', living));
   await new ImageStore(cache).removeLeftovers();
   t.same(await fs.readdir(join(cache, 'erofs')), [living]);
+  await fs.writeFile(join(cache, 'erofs', 'y.erofs'), '');
+  await new ImageStore(cache).removeLeftovers();
+  t.ok((await fs.readdir(join(cache, 'erofs'))).includes('y.erofs'), 'a new image stays');
+  await new ImageStore(cache).removeLeftovers(Date.now() + 31 * 24 * 60 * 60_000);
+  t.same(await fs.readdir(join(cache, 'erofs')), [living], 'an old one goes');
 });
