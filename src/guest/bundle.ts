@@ -121,7 +121,7 @@ export class Bundle {
 function parseState(text: string): ContainerState | null {
   let state: Record<string, unknown>;
   try {
-    state = JSON.parse(text);
+    state = JSON.parse(text) as Record<string, unknown>;
   } catch {
     return null;
   }

@@ -94,7 +94,9 @@ export interface StartContainerRequest {
   address: string;
   port: number;
   readyTimeoutMs: number;
+  /** Empty: the container's id. */
   hostname: string;
+  /** 0: nobody (65534), for nothing runs as root. */
   uid: number;
   gid: number;
 }
@@ -210,8 +212,8 @@ export interface WatchResponse {
   event:
     | //
     /**
-     * First of every stream: what the daemon knows at this moment. Exits that no
-     * watcher has seen follow.
+     * First of every stream: what the daemon knows at this moment. Kept exits
+     * follow.
      */
     { $case: "snapshot"; value: ListContainersResponse }
     | { $case: "exit"; value: ContainerExit }
@@ -2210,7 +2212,11 @@ export const AgentServiceService = {
       Buffer.from(InspectContainerResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): InspectContainerResponse => InspectContainerResponse.decode(value),
   },
-  /** Exits, log output. One watcher at a time: a new one ends the older. */
+  /**
+   * Exits, log output. One watcher at a time: a new one ends the older. The exits
+   * of the last containers (256) are told again to each new watcher, since the
+   * older stream may have broken before they arrived.
+   */
   watch: {
     path: "/czone.guest.v1.AgentService/Watch" as const,
     requestStream: false as const,
@@ -2243,7 +2249,11 @@ export interface AgentServiceServer extends UntypedServiceImplementation {
   listContainers: handleUnaryCall<ListContainersRequest, ListContainersResponse>;
   /** Where the pages of a container's processes lie. NOT_FOUND. */
   inspectContainer: handleUnaryCall<InspectContainerRequest, InspectContainerResponse>;
-  /** Exits, log output. One watcher at a time: a new one ends the older. */
+  /**
+   * Exits, log output. One watcher at a time: a new one ends the older. The exits
+   * of the last containers (256) are told again to each new watcher, since the
+   * older stream may have broken before they arrived.
+   */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
 }
 
@@ -2366,7 +2376,11 @@ export interface AgentServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
   ): ClientUnaryCall;
-  /** Exits, log output. One watcher at a time: a new one ends the older. */
+  /**
+   * Exits, log output. One watcher at a time: a new one ends the older. The exits
+   * of the last containers (256) are told again to each new watcher, since the
+   * older stream may have broken before they arrived.
+   */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
   watch(
     request: WatchRequest,
