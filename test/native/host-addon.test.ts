@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host addon's boundary: arguments, descriptors, the memory file. What the
+// device does behind it is tested without Node (native/test).
+import { mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { loadHostAddon } from '../../src/host/device/addon.js';
+import type { DeviceOptions } from '../../src/host/device/native.js';
+import { GIB, MIB } from '../../src/protocol/units.js';
+
+const addon = loadHostAddon();
+const REGION = 4 * GIB;
+
+function options(t: Test, changes: Partial<DeviceOptions> = {}): DeviceOptions {
+  const directory = mkdtempSync(join(tmpdir(), 'czone-addon-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  return {
+    socketPath: join(directory, 'socket'),
+    regionAddr: REGION,
+    regionBytes: 64 * MIB,
+    blockBytes: 2 * MIB,
+    maxZones: 16,
+    ...changes,
+  };
+}
+
+t.test('allocated bytes follow what is written', async (t) => {
+  const fd = addon.createMemory('test', 64 * MIB);
+  t.equal(addon.allocatedBytes(fd, 0, 64 * MIB), 0);
+  writeSync(fd, Buffer.alloc(8192, 1), 0, 8192, MIB);
+  t.equal(addon.allocatedBytes(fd, 0, 64 * MIB), 8192);
+  t.equal(addon.allocatedBytes(fd, MIB, 4096), 4096);
+  t.equal(addon.allocatedBytes(fd, 2 * MIB, 62 * MIB), 0);
+  addon.closeMemory(fd);
+  t.throws(() => addon.allocatedBytes(fd, 0, MIB), /Bad file descriptor/);
+});
+
+t.test('wrong memory arguments are refused', async (t) => {
+  t.throws(() => addon.createMemory('', MIB), /name/);
+  t.throws(() => addon.createMemory('x', -1), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', 1.5), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', Number.NaN), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', 2 ** 53), /sizeBytes/);
+  t.throws(() => addon.allocatedBytes(-1, 0, MIB), /fd/);
+  t.throws(() => addon.closeMemory(2 ** 32), /fd/);
+});
+
+t.test('wrong device options are refused and leave no socket', async (t) => {
+  const create = (changes: Partial<DeviceOptions>) => () =>
+    addon.createDevice(options(t, changes), () => {});
+  t.throws(create({ blockBytes: 3 * MIB }), /blockBytes/);
+  t.throws(create({ regionBytes: MIB }), /region/);
+  t.throws(create({ regionAddr: 4096 }), /region/);
+  t.throws(create({ maxZones: 0 }), /maxZones/);
+  t.throws(create({ maxZones: 4096 }), /maxZones/);
+  t.throws(create({ socketPath: '' }), /socketPath/);
+  t.throws(create({ socketPath: `/${'x'.repeat(107)}` }), /socketPath/);
+  t.throws(create({ socketPath: '/nonexistent/socket' }), /nonexistent/);
+});
+
+t.test('before a VMM connects, commands end with DISCONNECTED', async (t) => {
+  const given = options(t);
+  const device = addon.createDevice(given, () => t.fail('there is no event'));
+  t.equal(statSync(given.socketPath).mode & 0o777, 0o600);
+  t.match(await device.plug(1, REGION, 4 * MIB, 1000), {
+    result: 'DISCONNECTED',
+    residentBeforeBytes: -1,
+    zones: [],
+  });
+  t.match(await device.list(1000), { result: 'DISCONNECTED' });
+  t.throws(() => device.discard(REGION, 4 * MIB), /no VMM is connected/);
+  device.close();
+});
+
+t.test('wrong command arguments reject', async (t) => {
+  const device = addon.createDevice(options(t), () => {});
+  t.teardown(() => device.close());
+  await t.rejects(device.plug(0, REGION, 4 * MIB, 1000), /zone id 0/);
+  await t.rejects(device.plug(17, REGION, 4 * MIB, 1000), /zone id 17/);
+  await t.rejects(device.plug(1, REGION, 2 * MIB, 1000), /smaller/);
+  await t.rejects(device.plug(1, REGION + MIB, 4 * MIB, 1000), /block/);
+  await t.rejects(device.plug(1, REGION - 2 * MIB, 4 * MIB, 1000), /outside the region/);
+  await t.rejects(device.plug(1, REGION, 66 * MIB, 1000), /outside the region/);
+  await t.rejects(device.unplug(1, REGION, 4 * MIB, -1), /timeoutMs/);
+  await t.rejects(device.report(1.5, REGION, 4 * MIB, 1), /zoneId/);
+});
+
+t.test('a closed device is closed', async (t) => {
+  const given = options(t);
+  const device = addon.createDevice(given, () => {});
+  const pending = device.list(60_000);
+  device.close();
+  device.close();
+  t.equal((await pending).result, 'DISCONNECTED');
+  t.throws(() => statSync(given.socketPath), { code: 'ENOENT' });
+  await t.rejects(device.list(1), /closed/);
+  t.throws(() => device.discard(REGION, 4 * MIB), /closed/);
+});
