@@ -109,7 +109,7 @@ await t.test('the guest daemon is killed', async (t) => {
     t.equal(ended.memoryReturn?.complete, true);
   });
 
-  await t.test('during a place: the place fails or works, nothing is half there', async (t) => {
+  await t.test('during a place: the place fails or works, nothing is half there', async () => {
     const call = client.place(placement('json')).then(
       (view) => view,
       (error: unknown) => (error instanceof CzoneError ? error : Promise.reject(error)),
