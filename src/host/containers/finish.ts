@@ -5,6 +5,7 @@ import { messageOf } from '../../protocol/errors.js';
 import type { ContainerExit } from '../controller-api.js';
 import { removeForward } from '../ports/host-forwards.js';
 import type { Container } from './container.js';
+import { LOST_EXIT } from './exits.js';
 import type { GuestSide } from './guest-side.js';
 
 /**
@@ -19,6 +20,26 @@ export function finishContainer(
 ): Promise<void> {
   container.finished ??= finish(guest, container, exit, onSettled);
   return container.finished;
+}
+
+/**
+ * Its VM is gone and the memory file closed: all that its zone held is back.
+ * `residentBytes` were counted just before.
+ */
+export function loseContainer(container: Container, residentBytes: number, unplugUs: number): void {
+  container.state = 'EXITED';
+  container.exit ??= LOST_EXIT;
+  container.hostPort = null;
+  container.finished ??= Promise.resolve();
+  if (container.memoryReturn?.complete === true) return;
+  const bytes = container.memoryReturn?.residentBytes ?? residentBytes;
+  container.memoryReturn = {
+    residentBytes: bytes,
+    returnedBytes: bytes,
+    unplugUs,
+    guestUs: 0,
+    complete: true,
+  };
 }
 
 /** A port that stays open leads nowhere; the zone goes back all the same. */

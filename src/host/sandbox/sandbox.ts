@@ -19,8 +19,8 @@ import { BLOCK_BYTES } from '../../protocol/units.js';
 import { AgentLink } from '../agent/agent-link.js';
 import { printable } from '../agent/printable.js';
 import type { Container } from '../containers/container.js';
-import { LOST_EXIT, readExit, UNKNOWN_EXIT } from '../containers/exits.js';
-import { finishContainer } from '../containers/finish.js';
+import { readExit, UNKNOWN_EXIT } from '../containers/exits.js';
+import { finishContainer, loseContainer } from '../containers/finish.js';
 import type { GuestSide } from '../containers/guest-side.js';
 import { type Start, startContainer } from '../containers/start.js';
 import type { ContainerExit, SandboxState } from '../controller-api.js';
@@ -38,6 +38,7 @@ import type { QmpClient } from '../vm/qmp.js';
 import { Vm } from '../vm/vm.js';
 import { VmStateMachine } from '../vm/vm-state.js';
 import { ZoneKeeper } from '../zones/zone-keeper.js';
+import { bootFailure } from './boot-failure.js';
 import type { SandboxEnvironment } from './environment.js';
 
 const DEVICE_RECOVERIES = 4;
@@ -219,26 +220,14 @@ export class Sandbox implements GuestSide {
       this.log.info({ sandboxId: this.sandboxId, bootMs }, 'VM is ready');
       this.#watchIdle();
     } catch (error) {
-      const failure = await this.#bootFailure(error);
+      const failure = await bootFailure(
+        `${this.sandboxId} of tenant ${this.tenantId}`,
+        this.#vm,
+        error,
+      );
       void this.#fail(messageOf(failure));
       throw failure;
     }
-  }
-
-  async #bootFailure(error: unknown): Promise<CzoneError> {
-    const vm = this.#vm;
-    const code = error instanceof CzoneError ? error.code : 'INTERNAL';
-    let text = messageOf(error);
-    if (vm !== null && !vm.process.alive) text = `QEMU ended ${await vm.process.ended}`;
-    const tail = (await vm?.consoleTail()) ?? '';
-    if (tail !== '') text += `; its console ends: ${tail}`;
-    return new CzoneError(
-      code,
-      `${this.sandboxId} of tenant ${this.tenantId} did not start: ${text}`,
-      {
-        cause: error,
-      },
-    );
   }
 
   #makeSlot(vm: Vm): DeviceSlot {
@@ -363,34 +352,16 @@ export class Sandbox implements GuestSide {
     await vm?.dispose();
     const unplugUs = Math.round((performance.now() - begin) * 1000);
     for (const container of this.containers.values()) {
-      if (container.state !== 'STARTING') this.#lose(container, residents, unplugUs);
+      if (container.state === 'STARTING') continue;
+      const wasLive = container.finished === null;
+      loseContainer(container, residents.get(container.id) ?? 0, unplugUs);
+      this.logs.end(container.id);
+      if (wasLive) this.#environment.onContainerEnded(container);
     }
     this.containers.clear();
     this.#machine.move('STOPPED');
     this.#environment.onSandboxEnded(this.sandboxId);
     return returnedBytes;
-  }
-
-  /** The memory file is closed: all that the zone held is back. */
-  #lose(container: Container, residents: ReadonlyMap<ContainerId, number>, unplugUs: number): void {
-    const wasLive = container.finished === null;
-    container.state = 'EXITED';
-    container.exit ??= LOST_EXIT;
-    if (container.memoryReturn?.complete !== true) {
-      const residentBytes =
-        container.memoryReturn?.residentBytes ?? residents.get(container.id) ?? 0;
-      const returnedBytes = residentBytes;
-      container.memoryReturn = {
-        residentBytes,
-        returnedBytes,
-        unplugUs,
-        guestUs: 0,
-        complete: true,
-      };
-    }
-    container.finished ??= Promise.resolve();
-    this.logs.end(container.id);
-    if (wasLive) this.#environment.onContainerEnded(container);
   }
 
   /** An empty VM is kept for a while, since booting one is slow. */
