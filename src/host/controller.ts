@@ -44,6 +44,23 @@ export async function createController(
   deps: ControllerDeps,
 ): Promise<Controller> {
   const config = parseNodeConfig(input);
+  const socketPath = config.socketPath ?? path.join(config.runDir, 'node.sock');
+  // First, so that what a dead node left is cleaned up whatever else is missing.
+  const claim = await claimRunDir(config.runDir, socketPath);
+  try {
+    if (claim.swept.found) deps.onSwept?.(claim.swept);
+    return await assemble(config, deps, claim);
+  } catch (error) {
+    await claim.release();
+    throw error;
+  }
+}
+
+async function assemble(
+  config: NodeConfig,
+  deps: ControllerDeps,
+  claim: NodeClaim,
+): Promise<Controller> {
   const artifacts = deps.artifacts ?? builtArtifacts(config);
   const addon = deps.addon ?? loadHostAddon();
   const vmm = await examineVmm(await artifacts.vmmPath());
@@ -57,9 +74,6 @@ export async function createController(
   const budgetBytes = config.budgetBytes ?? (await readBudget());
   const images = new ImageStore(config.cacheDir);
   await images.removeLeftovers();
-  const socketPath = config.socketPath ?? path.join(config.runDir, 'node.sock');
-  const claim = await claimRunDir(config.runDir, socketPath);
-  if (claim.swept.found) deps.onSwept?.(claim.swept);
 
   const log = deps.log ?? SILENT;
   const ended = new EndedContainers(LIMITS.exitedContainers);

@@ -26,9 +26,6 @@ export const LIMITS = {
   /** One log file of a container; two are kept. */
   logFileBytes: 256 * KIB,
 
-  /** Of a container's output in the message of its failed start. */
-  lastWordsBytes: 500,
-
   /** One line of QMP. */
   qmpLineBytes: 1 * MIB,
   qmpConnectMs: 20_000,

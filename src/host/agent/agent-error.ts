@@ -21,7 +21,8 @@ export function agentError(what: string, error: unknown): CzoneError {
   const { code, details } = error as { code?: unknown; details?: unknown };
   const known = typeof code === 'number' ? CODES.get(code) : undefined;
   const text = typeof details === 'string' && details !== '' ? details : messageOf(error);
-  return new CzoneError(known ?? 'INTERNAL', `${what}: ${printable(text, 500)}`, {
-    cause: error,
-  });
+  const told = printable(text, 500);
+  // The guest mostly names the object itself.
+  const message = told.toLowerCase().startsWith(what.toLowerCase()) ? told : `${what}: ${told}`;
+  return new CzoneError(known ?? 'INTERNAL', message, { cause: error });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts a container in its VM: image, zone, port, then the guest. On an error each
 // step that was taken is taken back, so that nothing of the container is left.
-import { CzoneError, messageOf } from '../../protocol/errors.js';
+import { CzoneError } from '../../protocol/errors.js';
 import type { StartContainerResponse } from '../../protocol/gen/czone/guest/v1/agent.js';
 import type { PlaceRequest } from '../controller-api.js';
 import type { PreparedImage } from '../images/image-store.js';
@@ -35,7 +35,6 @@ export async function startContainer(guest: GuestSide, start: Start): Promise<vo
   try {
     await takeSteps(guest, start, undo);
   } catch (error) {
-    const failure = withLastWords(guest, start.container, error);
     for (const step of undo.reverse()) {
       await step().catch((cause: unknown) => {
         if (guest.over) return;
@@ -45,7 +44,7 @@ export async function startContainer(guest: GuestSide, start: Start): Promise<vo
         );
       });
     }
-    throw await failure;
+    throw error;
   }
 }
 
@@ -139,21 +138,5 @@ function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     if (signal.aborted) leave();
     signal.addEventListener('abort', leave, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
-  });
-}
-
-/** What a container said before it died tells more than that it died. */
-async function withLastWords(
-  guest: GuestSide,
-  container: Container,
-  error: unknown,
-): Promise<unknown> {
-  if (!(error instanceof CzoneError)) return error;
-  const early = error.code === 'ABORTED' || error.code === 'DEADLINE_EXCEEDED';
-  if (!early) return error;
-  const words = guest.logs.tail(container.id, LIMITS.lastWordsBytes);
-  if (words === '') return error;
-  return new CzoneError(error.code, `${messageOf(error)}; its last output: ${words}`, {
-    cause: error,
   });
 }

@@ -52,15 +52,6 @@ export class ContainerLogs {
     return log.stream(options);
   }
 
-  /** The last words in one printable line; empty where there are none. */
-  tail(containerId: ContainerId, maxBytes: number): string {
-    const log = this.#logs.get(containerId);
-    if (log === undefined) return '';
-    const { data } = log.read(Math.max(log.endOffset - maxBytes, 0));
-    const text = Buffer.from(data).toString('utf8').trim();
-    return text.replaceAll(/\s*\n\s*/g, ' | ').replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
-  }
-
   /** Of a container that never ran. */
   discard(containerId: ContainerId): void {
     this.#remove(containerId);
