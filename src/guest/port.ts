@@ -56,6 +56,7 @@ export class PortStream extends Duplex {
 
   override _read(): void {
     read(this.#fd, this.#buffer, 0, READ_BYTES, null, (error, length) => {
+      if (this.destroyed) return;
       if (error) {
         this.destroy(error);
       } else if (length === 0) {
@@ -88,6 +89,9 @@ export class PortStream extends Duplex {
   #awaitHost(): void {
     const pauseMs = this.#reopenMs;
     this.#reopenMs = Math.min(pauseMs * 2, REOPEN_MAX_MS);
-    this.write(PADDING, () => setTimeout(() => this._read(), pauseMs));
+    this.write(PADDING, (error) => {
+      // An error is the stream's own, and ends it.
+      if (!error) setTimeout(() => this._read(), pauseMs);
+    });
   }
 }
