@@ -22,7 +22,7 @@ UniqueFd listenAt(const std::string& path) {
   }
   std::memcpy(address.sun_path, path.c_str(), path.size());
 
-  struct stat status {};
+  struct stat status = {};
   if (::lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) throwErrno("listen at " + path, EEXIST);
     if (::unlink(path.c_str()) != 0) throwErrno("remove the old socket " + path);

@@ -22,7 +22,7 @@ Range userRange(const MemoryRegionSpec& spec) { return {spec.userAddr, spec.size
 
 /** Why the file can't stand behind the region, or nothing. */
 std::optional<std::string> checkFile(const MemoryRegionSpec& spec, int fd) {
-  struct stat status {};
+  struct stat status = {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return "its file is no regular file";
   const Range file{0, static_cast<uint64_t>(status.st_size)};
   if (!file.contains({spec.fileOffset, spec.sizeBytes})) return "it lies outside its file";

@@ -15,7 +15,7 @@ namespace czone::test {
 
 TEST(only_the_owner_can_connect) {
   Bench bench;
-  struct stat status {};
+  struct stat status = {};
   CHECK_EQUAL(::stat(bench.directory.socketPath().c_str(), &status), 0);
   CHECK(S_ISSOCK(status.st_mode));
   CHECK_EQUAL(status.st_mode & 0777, 0600u);
@@ -86,7 +86,7 @@ TEST(stop_ends_commands_while_the_vmm_hangs) {
   CHECK(bench.recorder.reply(token).result == Result::kDisconnected);
   CHECK(!bench.backend.submit(99, {CommandType::kList, 0, {}, 0}));
   CHECK(!bench.backend.discard(Bench::zone(0, 8)).refusal.empty());
-  struct stat status {};
+  struct stat status = {};
   CHECK(::stat(bench.directory.socketPath().c_str(), &status) != 0);
   bench.backend.stop();
 }

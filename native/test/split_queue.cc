@@ -139,7 +139,7 @@ TEST(addresses_outside_memory_are_not_copied) {
 TEST(rings_outside_memory_do_not_start) {
   Setup s;
   SplitQueueLayout good = s.ring.layout();
-  const auto starts = [&](uint64_t SplitQueueLayout::*field, uint64_t value) {
+  const auto starts = [&](auto field, uint64_t value) {
     SplitQueueLayout layout = good;
     layout.*field = value;
     return s.queue.start(s.memory, layout, 0);
