@@ -21,7 +21,8 @@ export interface NodeClaim {
 /** FAILED_PRECONDITION with the pid of a node that lives there. */
 export async function claimRunDir(runDir: string, socketPath: string): Promise<NodeClaim> {
   const paths = runDirPaths(runDir);
-  await fs.mkdir(paths.root, { recursive: true, mode: 0o700 });
+  // undefined: it was there, and is somebody else's to remove.
+  const made = await fs.mkdir(paths.root, { recursive: true, mode: 0o700 });
   const lock = await tryLockRunDir(paths.root);
   if (lock === null) {
     const record = await readNodeRecord(paths.nodeRecord).catch(() => null);
@@ -49,7 +50,8 @@ export async function claimRunDir(runDir: string, socketPath: string): Promise<N
       swept,
       release: async () => {
         await fs.rm(paths.nodeRecord, { force: true });
-        for (const directory of [paths.vms, paths.logs, paths.root]) {
+        const own = made === undefined ? [] : [paths.root];
+        for (const directory of [paths.vms, paths.logs, ...own]) {
           // Not when something of another's lies there, e.g. the API's socket.
           await fs.rmdir(directory).catch(() => {});
         }

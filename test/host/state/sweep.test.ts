@@ -113,7 +113,10 @@ t.test('a living node is left alone, and a second one is refused with its pid', 
   });
   await fs.rm(join(directory, 'vms', VM), { recursive: true });
   await claim.release();
-  await t.rejects(fs.stat(directory), { code: 'ENOENT' }, 'nothing is left after the release');
+  t.same(await fs.readdir(directory), [], 'nothing is left after the release');
+  const own = join(directory, 'own');
+  await (await claimRunDir(own, join(own, 'node.sock'))).release();
+  t.same(await fs.readdir(directory), [], 'a directory that the node made goes with it');
 });
 
 t.test(
