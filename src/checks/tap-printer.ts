@@ -14,6 +14,9 @@ const CLOSING = /^# \{ (total: \d+(?:, \w+: \d+)*) \}$/;
 const COMMENT = /^\s+# (?!Subtest: |time=|\{ |No coverage)(.*)$/;
 const SKIPPED = /^\s+ok \d+ - (.*?) # (?:SKIP|TODO)\s*(.*)$/;
 
+/** Within a failed file: what passed, plans and empty lines. */
+const UNEVENTFUL = /^\s*(ok \d+\b.*|1\.\.\d+|# time=.*)?$/;
+
 function countsOf(closing: string): TapCounts {
   const count = (name: string) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(closing)?.[1] ?? 0);
   return { passed: count('pass'), failed: count('fail'), skipped: count('skip') + count('todo') };
@@ -69,7 +72,8 @@ export class TapPrinter {
 
   #ended(file: string, passed: boolean, durationMs: number): void {
     this.#print(`${passed ? 'ok    ' : 'FAILED'} ${file} (${(durationMs / 1000).toFixed(1)} s)`);
-    for (const line of passed ? this.#notes : this.#body) this.#print(`       ${line}`);
+    const told = passed ? this.#notes : this.#body.filter((line) => !UNEVENTFUL.test(line));
+    for (const line of told) this.#print(`       ${line}`);
     this.#body = [];
     this.#notes = [];
   }

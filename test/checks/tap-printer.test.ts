@@ -41,9 +41,10 @@ t.test('comments are told as they come when files run one by one', async (t) => 
   t.same(lines, ['run    dist/test/a.test.js', '       12 ms each']);
 });
 
-t.test('a failing file shows all it printed', async (t) => {
+t.test('a failing file shows all it printed but what passed', async (t) => {
   const { lines, printer } = printed(`# Subtest: dist/test/b.test.js
-    not ok 1 - bad
+    ok 1 - good
+    not ok 2 - bad
       ---
       diff: |
         -2
@@ -53,7 +54,8 @@ t.test('a failing file shows all it printed', async (t) => {
 not ok 1 - dist/test/b.test.js # time=1000ms
 # { total: 3, pass: 2, fail: 1 }`);
   t.equal(lines[0], 'FAILED dist/test/b.test.js (1.0 s)');
-  t.match(lines.join('\n'), /not ok 1 - bad\n.*---\n.*diff/);
+  t.match(lines.join('\n'), /not ok 2 - bad\n.*---\n.*diff/);
+  t.notMatch(lines.join('\n'), / ok 1 - good/);
   t.same(printer.counts, { passed: 2, failed: 1, skipped: 0 });
 });
 
