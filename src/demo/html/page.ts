@@ -30,7 +30,7 @@ function tiles(report: DemoReport): Markup {
 
 function memoryCard(series: VmSeries, endSeconds: number, topMib: number): Markup {
   return markup`<div class="card"><h3>${series.vm} <span class="soft">· tenant ${series.tenant}</span></h3>
-<div class="legend"><span><span class="chip chip-boot"></span>boot memory</span>${series.containers.map(
+<div class="legend"><span><span class="chip chip-boot"></span>boot memory (kernel, daemon, page cache)</span>${series.containers.map(
     ({ name, slot }) => markup`<span><span class="chip chip-${slot}"></span>${name}</span>`,
   )}</div>
 ${memoryChart(series, endSeconds, topMib)}
