@@ -11,6 +11,18 @@ const WARM_UP = 10;
 const KERNEL_GROWTH_MAX_BYTES = 1.5 * MIB;
 const HOST_GROWTH_MAX_BYTES = 2 * MIB;
 
+/** The smallest server that a port can be waited for. */
+const SERVER = `
+import socket, os
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('0.0.0.0', int(os.environ['PORT'])))
+s.listen()
+while True:
+    c, _ = s.accept()
+    c.close()
+`;
+
 t.setTimeout(40 * 60_000);
 
 await t.test(`${CYCLES} containers, one after another`, async (t) => {
@@ -82,15 +94,3 @@ await t.test(`${CYCLES} containers, one after another`, async (t) => {
     `the guest kernel's memory grew by ${after.kernelBytes - before.kernelBytes}`,
   );
 });
-
-/** The smallest server that a port can be waited for. */
-const SERVER = `
-import socket, os
-s = socket.socket()
-s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(('0.0.0.0', int(os.environ['PORT'])))
-s.listen()
-while True:
-    c, _ = s.accept()
-    c.close()
-`;
