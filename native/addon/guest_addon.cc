@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // czone_guest.node: what src/guest/native.ts declares.
+#include <malloc.h>
 #include <napi.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -207,6 +208,8 @@ void BecomeSubreaper(const Napi::CallbackInfo& info) {
     throw SystemError(info.Env(), errno, "become a subreaper");
 }
 
+void TrimHeap(const Napi::CallbackInfo&) { malloc_trim(0); }
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openZone", Napi::Function::New(env, OpenZone));
   exports.Set("zoneInfo", Napi::Function::New(env, ZoneInfo));
@@ -215,6 +218,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("waitPidfd", Napi::Function::New(env, PidfdWait::Start));
   exports.Set("becomeSubreaper", Napi::Function::New(env, BecomeSubreaper));
+  exports.Set("trimHeap", Napi::Function::New(env, TrimHeap));
   return exports;
 }
 

@@ -14,7 +14,7 @@ import type { GuestAddon } from './native.js';
 import { Network } from './network.js';
 import { findPort, PortStream } from './port.js';
 import { untilPortAnswers } from './ready.js';
-import { StartReclaim } from './reclaim.js';
+import { garbageCollector, IdleReclaim } from './reclaim.js';
 
 /** Put in by src/build/bundle-daemon.ts. */
 declare const CZONE_VERSION: string;
@@ -68,7 +68,11 @@ async function main(): Promise<void> {
   });
   await containers.adopt();
   const identity = { version: CZONE_VERSION, instanceId: randomUUID() };
-  const reclaim = new StartReclaim(join(CGROUP_ROOT, 'system/memory.reclaim'));
+  const reclaim = new IdleReclaim({
+    path: join(CGROUP_ROOT, 'system/memory.reclaim'),
+    trimHeap: () => addon.trimHeap(),
+    collect: garbageCollector(),
+  });
   const port = await PortStream.open(await findPort('/sys', '/dev', PORT_NAME));
   port.on('close', () => die(new Error(`The port ${PORT_NAME} was closed.`)));
   port.on('error', die);

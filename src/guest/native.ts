@@ -65,4 +65,6 @@ export interface GuestAddon {
   waitPidfd(pidfd: number): Promise<WaitResult>;
   /** PR_SET_CHILD_SUBREAPER for this process. */
   becomeSubreaper(): void;
+  /** malloc_trim(3): free pages of the C heap go back to the kernel. */
+  trimHeap(): void;
 }

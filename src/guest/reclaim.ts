@@ -1,34 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives back, once, what the daemon's start has touched and its idle life does not
-// need: mostly file pages of Node's own program. The first call thereafter is slower.
+// Keeps the daemon as small as its work: when no call came for a while, it collects
+// what it has left over, and once after the start it gives back what that has touched
+// and an idle life does not need, mostly file pages of Node's own program (the first
+// call thereafter is slower).
 import { writeFile } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 const QUIET_MS = 3000;
 /** More than the daemon has: as much as can be taken. */
 const RECLAIMED_BYTES = 256 * 1024 * 1024;
 
-export class StartReclaim {
-  readonly #path: string;
-  #timer: NodeJS.Timeout | null = null;
-  #done = false;
+export interface ReclaimParts {
+  /** memory.reclaim of the daemon's own cgroup. */
+  readonly path: string;
+  /** Gives free memory of the C heap back. */
+  readonly trimHeap: () => void;
+  /** A full collection of the JavaScript heap. */
+  readonly collect: () => void;
+}
 
-  /** `path`: memory.reclaim of the daemon's own cgroup. */
-  constructor(path: string) {
-    this.#path = path;
+export class IdleReclaim {
+  readonly #parts: ReclaimParts;
+  #timer: NodeJS.Timeout | null = null;
+  #started = false;
+
+  constructor(parts: ReclaimParts) {
+    this.#parts = parts;
   }
 
   /** To be called after each call that was answered; acts when none came for a while. */
   postpone(): void {
-    if (this.#done) return;
     if (this.#timer) {
       this.#timer.refresh();
       return;
     }
     this.#timer = setTimeout(() => {
-      this.#done = true;
       this.#timer = null;
-      // EAGAIN: not as much was there. ENOENT: a kernel without it.
-      writeFile(this.#path, String(RECLAIMED_BYTES), { flag: 'r+' }).catch(() => {});
+      this.#run();
     }, QUIET_MS);
+    this.#timer.unref();
   }
+
+  #run(): void {
+    const { path, trimHeap, collect } = this.#parts;
+    collect();
+    trimHeap();
+    if (this.#started) return;
+    this.#started = true;
+    // EAGAIN: not as much was there. ENOENT: a kernel without it.
+    writeFile(path, String(RECLAIMED_BYTES), { flag: 'r+' }).catch(() => {});
+  }
+}
+
+/** V8's collector, which idle code never calls: nothing is allocated, so nothing forces it. */
+export function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
 }

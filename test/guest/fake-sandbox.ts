@@ -132,6 +132,7 @@ export class FakeSandbox {
         return this.#children.get(pidfd)?.ended ?? { exitCode: null, signal: null };
       },
       becomeSubreaper: () => {},
+      trimHeap: () => {},
     };
   }
 
