@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 of each process at a bad moment: the next command tells the truth, the
-// host's memory is back, and no process or file is left behind.
+// host's memory is back, and no process or file is left behind. One that only hangs
+// loses nothing.
 import { spawnSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,6 +21,8 @@ import {
 /** Moments inside a place and a stop, ms after the call; what is hit differs, the outcome may not. */
 const PLUG_MS = 30;
 const STOP_MS = 30;
+/** Longer than the waits for an answer that have a retry. */
+const HUNG_MS = 5_000;
 /** Shared memory of the machine that is not ours moves a little. */
 const SHMEM_SLACK_BYTES = 8 * MIB;
 
@@ -187,5 +190,45 @@ await t.test('the controller is killed', async (t) => {
       await again.close();
       await rm(node.runDir, { recursive: true, force: true });
     });
+  }
+});
+
+await t.test('a process hangs and goes on', async (t) => {
+  const node = await NodeUnderTest.start();
+  t.teardown(() => node.close());
+  const { client } = node;
+  const first = await client.place(placement());
+  const [sandbox] = await client.sandboxes();
+  if (!sandbox) return t.fail('no sandbox is listed');
+  // The back-end of the device is a thread of the controller.
+  const pids = { QEMU: sandbox.vmmPid, 'the controller': node.process.pid ?? 0 };
+
+  for (const [name, pid] of Object.entries(pids)) {
+    for (const moment of ['place', 'stop', 'reclaim'] as const) {
+      await t.test(`${name}, in a ${moment}`, async (t) => {
+        const other = moment === 'stop' ? await client.place(placement('json')) : null;
+        const call =
+          moment === 'place'
+            ? client.place(placement('json'))
+            : other
+              ? client.stop(other.containerId)
+              : client.reclaim({ containerId: first.containerId });
+        await delay(PLUG_MS);
+        process.kill(pid, 'SIGSTOP');
+        await delay(HUNG_MS).finally(() => process.kill(pid, 'SIGCONT'));
+        const result = await call;
+        if ('state' in result && result.state !== 'EXITED') {
+          t.ok(await answers(result.endpoint), 'what was placed answers');
+          const ended = await client.stop(result.containerId);
+          t.equal(ended.memoryReturn?.complete, true);
+        } else if ('memoryReturn' in result) {
+          t.equal(result.memoryReturn?.complete, true);
+        }
+        t.ok(await answers(first.endpoint), 'the container beside it still answers');
+        const memory = await client.memory(first.sandboxId);
+        t.equal(memory.sandboxes[0]?.zones.length, 1, 'its zone is the only one');
+        t.equal(memory.sandboxes[0]?.strayBytes, 0, 'nothing is left outside of it');
+      });
+    }
   }
 });
