@@ -18,7 +18,9 @@ namespace {
 
 using czone::Command;
 using czone::CommandType;
+using czone::Event;
 using czone::EventKind;
+using czone::GuestEvent;
 using czone::Range;
 using czone::Reply;
 
@@ -79,8 +81,19 @@ Napi::Object replyToObject(Napi::Env env, const Reply& reply) {
     view.Set("state", numberFrom(env, zone.state));
     view.Set("addr", numberFrom(env, zone.range.addr));
     view.Set("sizeBytes", numberFrom(env, zone.range.sizeBytes));
+    view.Set("limitBytes", numberFrom(env, zone.limitBytes));
     view.Set("freeBytes", numberFrom(env, zone.freeBytes));
     zones.Set(i, view);
+  }
+  Napi::Array pins = Napi::Array::New(env, reply.pins.size());
+  for (uint32_t i = 0; i < reply.pins.size(); i++) {
+    const czone::Pin& pin = reply.pins[i];
+    Napi::Object view = Napi::Object::New(env);
+    view.Set("addr", numberFrom(env, pin.range.addr));
+    view.Set("sizeBytes", numberFrom(env, pin.range.sizeBytes));
+    view.Set("reason", numberFrom(env, pin.reason));
+    view.Set("references", numberFrom(env, pin.references));
+    pins.Set(i, view);
   }
   Napi::Object object = Napi::Object::New(env);
   object.Set("result", Napi::String::New(env, czone::resultName(reply.result)));
@@ -90,7 +103,9 @@ Napi::Object replyToObject(Napi::Env env, const Reply& reply) {
   object.Set("residentBeforeBytes", numberFrom(env, reply.residentBeforeBytes));
   object.Set("returnedBytes", numberFrom(env, reply.returnedBytes));
   object.Set("ranges", numberFrom(env, reply.ranges));
+  object.Set("sizeBytes", numberFrom(env, reply.sizeBytes));
   object.Set("zones", zones);
+  object.Set("pins", pins);
   return object;
 }
 
@@ -106,6 +121,25 @@ const char* eventName(EventKind kind) {
       return "violation";
   }
   return "violation";
+}
+
+Napi::Object featuresFrom(Napi::Env env, uint64_t features) {
+  const auto has = [&](int bit) { return Napi::Boolean::New(env, (features >> bit & 1) != 0); };
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("report", has(VIRTIO_CZONE_F_REPORT));
+  object.Set("resize", has(VIRTIO_CZONE_F_RESIZE));
+  object.Set("zombie", has(VIRTIO_CZONE_F_ZOMBIE));
+  return object;
+}
+
+Napi::Object guestEventToObject(Napi::Env env, const GuestEvent& event) {
+  const bool want = event.kind == GuestEvent::Kind::kWant;
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("kind", Napi::String::New(env, want ? "want" : "released"));
+  object.Set("zoneId", numberFrom(env, event.zoneId));
+  object.Set("sizeBytes", numberFrom(env, event.sizeBytes));
+  object.Set(want ? "wantedBytes" : "pagesInUse", numberFrom(env, event.value));
+  return object;
 }
 
 /**
@@ -160,13 +194,23 @@ class DeviceLink final : public czone::Listener, public std::enable_shared_from_
     return deferred.Promise();
   }
 
-  void onEvent(EventKind kind, const std::string& text) override {
-    toScript_.NonBlockingCall([kind, text](Napi::Env env, Napi::Function listener) {
-      Napi::Object event = Napi::Object::New(env);
-      event.Set("kind", Napi::String::New(env, eventName(kind)));
-      if (kind == EventKind::kDisconnected) event.Set("reason", Napi::String::New(env, text));
-      if (kind == EventKind::kViolation) event.Set("detail", Napi::String::New(env, text));
-      listener.Call({event});
+  void onEvent(const Event& event) override {
+    toScript_.NonBlockingCall([event](Napi::Env env, Napi::Function listener) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("kind", Napi::String::New(env, eventName(event.kind)));
+      const Napi::String text = Napi::String::New(env, event.text);
+      if (event.kind == EventKind::kDisconnected) object.Set("reason", text);
+      if (event.kind == EventKind::kViolation) object.Set("detail", text);
+      if (event.kind == EventKind::kReady) {
+        object.Set("features", featuresFrom(env, event.features));
+      }
+      listener.Call({object});
+    });
+  }
+
+  void onGuestEvents(const std::vector<GuestEvent>& events) override {
+    toScript_.NonBlockingCall([events](Napi::Env env, Napi::Function listener) {
+      for (const GuestEvent& event : events) listener.Call({guestEventToObject(env, event)});
     });
   }
 
@@ -208,6 +252,7 @@ class DeviceObject final : public Napi::ObjectWrap<DeviceObject> {
                            InstanceMethod<&DeviceObject::plug>("plug"),
                            InstanceMethod<&DeviceObject::unplug>("unplug"),
                            InstanceMethod<&DeviceObject::report>("report"),
+                           InstanceMethod<&DeviceObject::resize>("resize"),
                            InstanceMethod<&DeviceObject::list>("list"),
                            InstanceMethod<&DeviceObject::discard>("discard"),
                            InstanceMethod<&DeviceObject::close>("close"),
@@ -240,12 +285,32 @@ class DeviceObject final : public Napi::ObjectWrap<DeviceObject> {
   }
 
  private:
-  Napi::Value plug(const Napi::CallbackInfo& info) { return submitZone(info, CommandType::kPlug); }
-  Napi::Value unplug(const Napi::CallbackInfo& info) {
-    return submitZone(info, CommandType::kUnplug);
+  Napi::Value plug(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      return link_->submit(wholeZoneCommand(info, CommandType::kPlug, info[4]));
+    });
   }
+
+  Napi::Value unplug(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      Command command = wholeZoneCommand(info, CommandType::kUnplug, info[5]);
+      if (!info[4].IsBoolean()) throw Napi::TypeError::New(info.Env(), "zombie is not a boolean");
+      command.zombie = info[4].As<Napi::Boolean>().Value();
+      return link_->submit(command);
+    });
+  }
+
   Napi::Value report(const Napi::CallbackInfo& info) {
-    return submitZone(info, CommandType::kReport);
+    return promised(info.Env(), [&] {
+      return link_->submit(zoneCommand(info, CommandType::kReport, info[3]));
+    });
+  }
+
+  /** sizeBytes is the size that is asked for. */
+  Napi::Value resize(const Napi::CallbackInfo& info) {
+    return promised(info.Env(), [&] {
+      return link_->submit(zoneCommand(info, CommandType::kResize, info[3]));
+    });
   }
 
   Napi::Value list(const Napi::CallbackInfo& info) {
@@ -257,19 +322,31 @@ class DeviceObject final : public Napi::ObjectWrap<DeviceObject> {
     });
   }
 
-  Napi::Value submitZone(const Napi::CallbackInfo& info, CommandType type) {
-    return promised(info.Env(), [&] {
-      Command command;
-      command.type = type;
-      command.zoneId = natural32Of(info[0], "zoneId");
-      command.range = Range{naturalOf(info[1], "addr"), naturalOf(info[2], "sizeBytes")};
-      command.timeoutNs = timeoutNsOf(info[3]);
-      if (const auto problem =
-              czone::checkZone(link_->backend().config(), command.zoneId, command.range)) {
-        throw Napi::RangeError::New(info.Env(), *problem);
-      }
-      return link_->submit(command);
-    });
+  /** Arguments 0 to 3: zoneId, addr, sizeBytes, limitBytes. */
+  Command wholeZoneCommand(const Napi::CallbackInfo& info, CommandType type,
+                           const Napi::Value& timeoutMs) {
+    Command command = zoneCommand(info, type, timeoutMs);
+    command.limitBytes = naturalOf(info[3], "limitBytes");
+    if (const auto problem =
+            czone::checkLimit(link_->backend().config(), command.range, command.limitBytes)) {
+      throw Napi::RangeError::New(info.Env(), *problem);
+    }
+    return command;
+  }
+
+  /** Arguments 0 to 2: zoneId, addr, sizeBytes. */
+  Command zoneCommand(const Napi::CallbackInfo& info, CommandType type,
+                      const Napi::Value& timeoutMs) {
+    Command command;
+    command.type = type;
+    command.zoneId = natural32Of(info[0], "zoneId");
+    command.range = Range{naturalOf(info[1], "addr"), naturalOf(info[2], "sizeBytes")};
+    command.timeoutNs = timeoutNsOf(timeoutMs);
+    if (const auto problem =
+            czone::checkZone(link_->backend().config(), command.zoneId, command.range)) {
+      throw Napi::RangeError::New(info.Env(), *problem);
+    }
+    return command;
   }
 
   /** What goes wrong in a method that returns a promise is its rejection. */

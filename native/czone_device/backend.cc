@@ -159,7 +159,7 @@ void Backend::acceptFrontEnd() {
   if (!socket.valid()) return;
   connection_ = std::make_unique<vhost_user::Connection>(std::move(socket));
   frontEndViolations_ = 0;
-  listener_.onEvent(EventKind::kConnected, "");
+  listener_.onEvent({EventKind::kConnected, ""});
 }
 
 void Backend::readFrontEnd() {
@@ -173,7 +173,7 @@ void Backend::readFrontEnd() {
         return hangUp("the VMM closed the connection");
       case vhost_user::Connection::Read::kBroken: {
         const std::string problem = connection_->problem();
-        listener_.onEvent(EventKind::kViolation, problem);
+        listener_.onEvent({EventKind::kViolation, problem});
         return hangUp(problem);
       }
       case vhost_user::Connection::Read::kMessage:
@@ -182,7 +182,7 @@ void Backend::readFrontEnd() {
     bool alive = true;
     const auto problem = handler_.handle(*connection_, std::move(message), &alive);
     if (problem) {
-      listener_.onEvent(EventKind::kViolation, *problem);
+      listener_.onEvent({EventKind::kViolation, *problem});
       if (++frontEndViolations_ == CzoneDevice::kMaxViolations) alive = false;
     }
     if (!alive) return hangUp(problem.value_or("the connection broke"));
@@ -194,7 +194,7 @@ void Backend::hangUp(const std::string& reason) {
   connection_.reset();
   handler_.reset(reason);
   // Where the queues ran, the device has said so itself.
-  if (!wasRunning) listener_.onEvent(EventKind::kDisconnected, reason);
+  if (!wasRunning) listener_.onEvent({EventKind::kDisconnected, reason});
 }
 
 }  // namespace czone

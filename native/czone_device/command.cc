@@ -39,6 +39,8 @@ const char* commandName(CommandType type) {
       return "REPORT";
     case CommandType::kList:
       return "LIST";
+    case CommandType::kResize:
+      return "RESIZE";
   }
   return "a command";
 }

@@ -34,6 +34,7 @@ enum class CommandType : uint16_t {
   kUnplug = VIRTIO_CZONE_CMD_UNPLUG,
   kReport = VIRTIO_CZONE_CMD_REPORT,
   kList = VIRTIO_CZONE_CMD_LIST,
+  kResize = VIRTIO_CZONE_CMD_RESIZE,
 };
 
 const char* commandName(CommandType type);
@@ -41,8 +42,13 @@ const char* commandName(CommandType type);
 struct Command {
   CommandType type = CommandType::kList;
   uint32_t zoneId = 0;
+  /** RESIZE: its size is the one asked for. */
   Range range;
   uint64_t timeoutNs = 0;
+  /** PLUG, UNPLUG: bytes of addresses that are the zone's; 0: no more than its size. */
+  uint64_t limitBytes = 0;
+  /** UNPLUG: keep what can't be moved as a zombie. Wants F_ZOMBIE. */
+  bool zombie = false;
 };
 
 struct GuestZone {
@@ -50,6 +56,32 @@ struct GuestZone {
   uint32_t state = 0;
   Range range;
   uint64_t freeBytes = 0;
+  uint64_t limitBytes = 0;
+};
+
+/** The addresses that are the zone's alone. */
+inline Range reservedOf(const GuestZone& zone) { return {zone.range.addr, zone.limitBytes}; }
+
+/** Pages that keep a zombie from ending, as the guest tells. */
+struct Pin {
+  Range range;
+  /** VIRTIO_CZONE_PIN_*, or a number that is not known yet. */
+  uint32_t reason = 0;
+  uint32_t references = 0;
+};
+
+/** What the driver tells unasked. */
+struct GuestEvent {
+  enum class Kind : uint16_t {
+    kWant = VIRTIO_CZONE_EVENT_WANT,
+    kReleased = VIRTIO_CZONE_EVENT_RELEASED,
+  };
+  Kind kind = Kind::kWant;
+  uint32_t zoneId = 0;
+  /** Of the zone when the event was sent. */
+  uint64_t sizeBytes = 0;
+  /** WANT: bytes that the zone asks to have; RELEASED: pages still in use. */
+  uint64_t value = 0;
 };
 
 struct Reply {
@@ -60,9 +92,13 @@ struct Reply {
   /** Of the zone's range, just before the first discard; -1: none ran. */
   int64_t residentBeforeBytes = -1;
   uint64_t returnedBytes = 0;
-  /** REPORT: ranges that the driver named. */
+  /** Ranges that the driver named. */
   uint64_t ranges = 0;
+  /** PLUG and RESIZE with OK: of the zone now. */
+  uint64_t sizeBytes = 0;
   std::vector<GuestZone> zones;
+  /** UNPLUG with BUSY: what still uses the zombie, as far as the guest names it. */
+  std::vector<Pin> pins;
   /** Not empty: the command contradicts the table of zones and was not given. */
   std::string refusal;
 };

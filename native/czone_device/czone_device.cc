@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint32_t kCommandQueue = VIRTIO_CZONE_VQ_COMMAND;
 constexpr uint32_t kResponseQueue = VIRTIO_CZONE_VQ_RESPONSE;
+constexpr uint32_t kEventQueue = VIRTIO_CZONE_VQ_EVENT;
 static_assert(VIRTIO_CZONE_VQ_COUNT == vhost_user::Handler::kQueueCount);
 
 virtio_czone_ack makeAck(uint16_t result, uint64_t discardedBytes) {
@@ -37,23 +38,41 @@ CzoneDevice::CzoneDevice(const DeviceConfig& config, GuestMemory& memory, Listen
 
 void CzoneDevice::onStarted(uint64_t ackedFeatures) {
   running_ = true;
-  ackedFeatures_ = ackedFeatures;
+  ackedFeatures_ = ackedFeatures & kFeatures;
   violations_ = 0;
-  listener_.onEvent(EventKind::kReady, "");
+  listener_.onEvent({EventKind::kReady, "", ackedFeatures_});
 }
 
 void CzoneDevice::onStopped(const std::string& reason) {
   running_ = false;
   expired_.clear();
+  events_.clear();
   while (!pending_.empty()) finish(pending_.begin()->first, Result::kDisconnected);
-  listener_.onEvent(EventKind::kDisconnected, reason);
+  listener_.onEvent({EventKind::kDisconnected, reason});
 }
 
-void CzoneDevice::submit(uint64_t token, const Command& command) {
-  if (!running_) return listener_.onReply(token, endedWith(Result::kDisconnected));
-  if (command.type == CommandType::kReport && (ackedFeatures_ & features()) == 0) {
-    return listener_.onReply(token, endedWith(Result::kUnsupported));
+bool CzoneDevice::supports(const Command& command) const {
+  switch (command.type) {
+    case CommandType::kReport:
+      return has(VIRTIO_CZONE_F_REPORT);
+    case CommandType::kResize:
+      return has(VIRTIO_CZONE_F_RESIZE);
+    case CommandType::kPlug:
+      return command.limitBytes == command.range.sizeBytes || has(VIRTIO_CZONE_F_RESIZE);
+    case CommandType::kUnplug:
+      return !command.zombie || has(VIRTIO_CZONE_F_ZOMBIE);
+    case CommandType::kList:
+      return true;
   }
+  return false;
+}
+
+void CzoneDevice::submit(uint64_t token, const Command& given) {
+  if (!running_) return listener_.onReply(token, endedWith(Result::kDisconnected));
+  Command command = given;
+  const bool wholeZone = command.type == CommandType::kPlug || command.type == CommandType::kUnplug;
+  if (wholeZone && command.limitBytes == 0) command.limitBytes = command.range.sizeBytes;
+  if (!supports(command)) return listener_.onReply(token, endedWith(Result::kUnsupported));
   const uint64_t seq = ++lastSeq_;
   if (auto refusal = zones_.begin(command, seq)) {
     Reply reply = endedWith(Result::kInvalid);
@@ -63,6 +82,12 @@ void CzoneDevice::submit(uint64_t token, const Command& command) {
   Pending& pending = pending_[seq];
   pending.token = token;
   pending.command = command;
+  pending.zone = pending.reserved = command.range;
+  if (command.type == CommandType::kPlug) pending.reserved.sizeBytes = command.limitBytes;
+  if (const ZoneTable::Zone* zone = zones_.find(command.zoneId)) {
+    if (command.type == CommandType::kResize) pending.zone = zone->range;
+    pending.reserved = zone->reserved();
+  }
   pending.beganNs = clock_();
   pending.deadlineNs = pending.beganNs + command.timeoutNs;
   unsent_.push_back(seq);
@@ -85,9 +110,11 @@ void CzoneDevice::sendCommands() {
     virtio_czone_command command{};
     command.seq = seq;
     command.type = static_cast<uint16_t>(pending.command.type);
+    command.flags = pending.command.zombie ? VIRTIO_CZONE_COMMAND_F_ZOMBIE : 0;
     command.zone_id = pending.command.zoneId;
     command.addr = pending.command.range.addr;
     command.size = pending.command.range.sizeBytes;
+    if (pending.command.type == CommandType::kPlug) command.limit = pending.command.limitBytes;
     const bool fits = chain.count == 1 && chain.readableCount == 0 &&
                       chain.writableBytes >= sizeof(command) &&
                       SplitQueue::writeChain(memory_, chain, &command, sizeof(command));
@@ -105,7 +132,9 @@ void CzoneDevice::sendCommands() {
 
 bool CzoneDevice::serve() {
   sendCommands();
-  return takeResponses();
+  const bool moreResponses = takeResponses();
+  const bool moreEvents = takeEvents();
+  return running_ && (moreResponses || moreEvents);
 }
 
 bool CzoneDevice::takeResponses() {
@@ -156,7 +185,7 @@ virtio_czone_ack CzoneDevice::answer(const Chain& chain) {
   const auto expired = expired_.find(response->seq);
   const bool isPending = pending != pending_.end() && pending->second.sent;
   if (!isPending && expired == expired_.end()) return refuse("a response to no command");
-  const Command& command = isPending ? pending->second.command : expired->second;
+  const Command& command = isPending ? pending->second.command : expired->second.command;
   if (response->type != command.type) return refuse("a response to another kind of command");
   if (response->zoneId != command.zoneId) return refuse("a response for another zone");
   return isPending ? answerPending(response->seq, pending->second, *response)
@@ -165,32 +194,11 @@ virtio_czone_ack CzoneDevice::answer(const Chain& chain) {
 
 virtio_czone_ack CzoneDevice::answerPending(uint64_t seq, Pending& pending,
                                             const Response& response) {
-  const Command command = pending.command;
   Reply& reply = pending.reply;
   const uint64_t returnedBefore = reply.returnedBytes;
   reply.guestNs = response.guestNs;
   reply.pagesInUse = response.pagesInUse;
-  std::optional<std::string> problem;
-
-  if (command.type == CommandType::kReport) {
-    problem = checkRanges(response.ranges, command.range);
-    if (!problem) {
-      reply.ranges += response.ranges.size();
-      measureResident(command.range, &reply);
-      for (const Range& range : response.ranges) {
-        if (!discardCounted(range, &reply)) problem = "a reported range could not be discarded";
-      }
-    }
-  } else if (command.type == CommandType::kList) {
-    problem = checkZones(response.zones, reply.zones, config_);
-    if (!problem) {
-      reply.zones.insert(reply.zones.end(), response.zones.begin(), response.zones.end());
-    }
-  } else if (command.type == CommandType::kUnplug && response.result == Result::kOk) {
-    measureResident(command.range, &reply);
-    if (!discardCounted(command.range, &reply)) problem = "the zone could not be discarded";
-  }
-
+  const auto problem = carryOut(pending, response);
   const uint64_t returned = reply.returnedBytes - returnedBefore;
   if (problem) pending.failed = true;
   const bool failed = pending.failed;
@@ -199,23 +207,156 @@ virtio_czone_ack CzoneDevice::answerPending(uint64_t seq, Pending& pending,
   return makeAck(VIRTIO_CZONE_OK, returned);
 }
 
+/** What the response asks of the host. A text: it makes no sense, or could not be done. */
+std::optional<std::string> CzoneDevice::carryOut(Pending& pending, const Response& response) {
+  const Command& command = pending.command;
+  Reply& reply = pending.reply;
+  const bool ok = response.result == Result::kOk;
+  switch (command.type) {
+    case CommandType::kPlug:
+      if (ok && response.sizeBytes != command.range.sizeBytes) return "a zone has another size";
+      if (ok) reply.sizeBytes = response.sizeBytes;
+      return std::nullopt;
+    case CommandType::kList: {
+      const auto problem = checkZones(response.zones, reply.zones, config_);
+      if (problem) return problem;
+      reply.zones.insert(reply.zones.end(), response.zones.begin(), response.zones.end());
+      return std::nullopt;
+    }
+    case CommandType::kReport:
+      return letGo(pending, response.ranges, {pending.zone});
+    case CommandType::kUnplug:
+      if (response.more) return letGo(pending, response.ranges, {pending.zone});
+      if (ok) {
+        measureResident(pending.reserved, &reply);
+        // Above its size the zone has nothing, unless the guest does what it must not.
+        if (!discardCounted(pending.reserved, &reply)) return "the zone could not be discarded";
+        return std::nullopt;
+      }
+      if (!response.pins.empty() && !command.zombie) return "pins of a zone that is no zombie";
+      if (const auto problem = checkPins(response.pins, pending.zone)) return problem;
+      reply.pins = response.pins;
+      return std::nullopt;
+    case CommandType::kResize: {
+      if (!response.more) return ok ? endResize(pending, response.sizeBytes) : std::nullopt;
+      const Range& zone = pending.zone;
+      const uint64_t asked = command.range.sizeBytes;
+      if (asked >= zone.sizeBytes) return "ranges of a zone that does not shrink";
+      return letGo(pending, response.ranges,
+                   {{zone.addr + asked, zone.sizeBytes - asked},
+                    memmapOf(zone.addr, pending.reserved.sizeBytes, config_.blockBytes)});
+    }
+  }
+  return std::nullopt;
+}
+
+/** Discards ranges that the driver named, each inside one of `allowed`. */
+std::optional<std::string> CzoneDevice::letGo(Pending& pending, const std::vector<Range>& ranges,
+                                              const std::vector<Range>& allowed) {
+  if (auto problem = checkRanges(ranges, allowed)) return problem;
+  pending.reply.ranges += ranges.size();
+  measureResident(pending.reserved, &pending.reply);
+  for (const Range& range : ranges) {
+    if (!discardCounted(range, &pending.reply)) return "a reported range could not be discarded";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> CzoneDevice::endResize(Pending& pending, uint64_t sizeBytes) {
+  const Range& zone = pending.zone;
+  const uint64_t asked = pending.command.range.sizeBytes;
+  if (sizeBytes < std::min(asked, zone.sizeBytes) || sizeBytes > std::max(asked, zone.sizeBytes) ||
+      sizeBytes % config_.blockBytes != 0) {
+    return "a zone has a size that nobody asked for";
+  }
+  pending.reply.sizeBytes = sizeBytes;
+  if (sizeBytes >= zone.sizeBytes) return std::nullopt;
+  // What lies there now belongs to no zone, whether it was named or not.
+  measureResident(pending.reserved, &pending.reply);
+  if (!discardCounted({zone.addr + sizeBytes, zone.sizeBytes - sizeBytes}, &pending.reply)) {
+    return "the end of the zone could not be discarded";
+  }
+  return std::nullopt;
+}
+
 virtio_czone_ack CzoneDevice::answerExpired(uint64_t seq, const Command& command,
                                             const Response& response) {
   const Command copy = command;
   if (!response.more) expired_.erase(seq);
   uint64_t returned = 0;
-  if (copy.type == CommandType::kReport && !response.ranges.empty()) {
+  if (!response.ranges.empty()) {
     // Nobody waits for it, and the driver takes the pages back all the same.
     return makeAck(VIRTIO_CZONE_INVALID, 0);
   }
-  if (copy.type == CommandType::kUnplug && response.result == Result::kOk &&
+  if (copy.type == CommandType::kUnplug && response.result == Result::kOk && !response.more &&
       zones_.lateUnplugCounts(copy, seq)) {
     Reply reply;
-    if (!discardCounted(copy.range, &reply)) return refuse("the zone could not be discarded");
+    if (!discardCounted(zones_.find(copy.zoneId)->reserved(), &reply)) {
+      return refuse("the zone could not be discarded");
+    }
     returned = reply.returnedBytes;
   }
-  zones_.endLate(copy, seq, response.result);
+  if (!response.more) zones_.endLate(copy, seq, response.result, response.sizeBytes);
   return makeAck(VIRTIO_CZONE_OK, returned);
+}
+
+bool CzoneDevice::takeEvents() {
+  bool taken = false;
+  bool more = true;
+  for (uint32_t left = SplitQueue::kMaxSize; more && running_ && left > 0; left--) {
+    SplitQueue& queue = handler_->queue(kEventQueue);
+    Chain chain;
+    const SplitQueue::Pop popped = queue.pop(memory_, &chain);
+    if (popped == SplitQueue::Pop::kBroken) {
+      handler_->fail("the event queue is broken: " + queue.problem());
+    }
+    more = popped == SplitQueue::Pop::kChain;
+    if (!more) break;
+    if (const auto problem = takeEvent(chain)) violation(*problem);
+    // Too many violations may have stopped the queues.
+    if (!running_) return false;
+    queue.push(memory_, chain.head, 0);
+    taken = true;
+  }
+  if (taken) handler_->notify(kEventQueue);
+  tellEvents();
+  return more;
+}
+
+std::optional<std::string> CzoneDevice::takeEvent(const Chain& chain) {
+  virtio_czone_event event{};
+  if (chain.count != 1 || chain.readableBytes != sizeof(event)) {
+    return "an event is not as long as it must be";
+  }
+  if (!SplitQueue::readChain(memory_, chain, &event, sizeof(event))) {
+    return "an event lies outside the guest's memory";
+  }
+  const bool want = event.type == VIRTIO_CZONE_EVENT_WANT && has(VIRTIO_CZONE_F_RESIZE);
+  const bool released = event.type == VIRTIO_CZONE_EVENT_RELEASED && has(VIRTIO_CZONE_F_ZOMBIE);
+  if (!want && !released) return "an event is of an unknown type, or was not negotiated";
+  const Range zone{config_.region.addr, event.size};
+  if (checkZone(config_, event.zone_id, zone)) return "an event is of a zone that can't be";
+  if (want) {
+    const ZoneTable::Zone* known = zones_.find(event.zone_id);
+    const uint64_t limit = known != nullptr ? known->limitBytes : config_.region.sizeBytes;
+    if (event.value <= event.size || event.value % config_.blockBytes != 0 || event.value > limit) {
+      return "a zone wants a size that it can't have";
+    }
+  } else if (event.value > event.size / GuestMemory::kPageBytes) {
+    return "a zone has more pages in use than it has";
+  }
+  const auto kind = static_cast<GuestEvent::Kind>(event.type);
+  events_[{event.zone_id, kind}] = {kind, event.zone_id, event.size, event.value};
+  return std::nullopt;
+}
+
+void CzoneDevice::tellEvents() {
+  if (events_.empty() || clock_() < eventsDueNs_) return;
+  std::vector<GuestEvent> told;
+  for (const auto& [key, event] : events_) told.push_back(event);
+  events_.clear();
+  eventsDueNs_ = clock_() + kEventPauseNs + told.size() * kEventPauseEachNs;
+  listener_.onGuestEvents(told);
 }
 
 /** Before the first discard of a command. */
@@ -247,7 +388,7 @@ void CzoneDevice::finish(uint64_t seq, Result result) {
   if (pending.command.type == CommandType::kList && result == Result::kOk) {
     zones_.adopt(pending.reply.zones, busyZones(seq));
   }
-  zones_.end(pending.command, result, pending.sent);
+  zones_.end(pending.command, result, pending.sent, pending.reply.sizeBytes);
   pending.reply.result = result;
   pending.reply.roundTripNs = clock_() - pending.beganNs;
   if (result != Result::kOk) pending.reply.zones.clear();
@@ -260,9 +401,12 @@ std::set<uint32_t> CzoneDevice::busyZones(uint64_t exceptSeq) const {
     if (seq != exceptSeq) busy.insert(pending.command.zoneId);
   }
   // An unanswered UNPLUG has had its effect when LIST no longer shows the zone; an
-  // unanswered PLUG may have its effect still to come.
-  for (const auto& [seq, command] : expired_) {
-    if (command.type == CommandType::kPlug) busy.insert(command.zoneId);
+  // unanswered PLUG or RESIZE may have its effect still to come.
+  for (const auto& [seq, expired] : expired_) {
+    const CommandType type = expired.command.type;
+    if (type == CommandType::kPlug || type == CommandType::kResize) {
+      busy.insert(expired.command.zoneId);
+    }
   }
   return busy;
 }
@@ -277,10 +421,11 @@ void CzoneDevice::expire() {
     const Pending& pending = pending_.at(seq);
     if (pending.sent) {
       if (expired_.size() >= kMaxExpired) expired_.erase(expired_.begin());
-      expired_[seq] = pending.command;
+      expired_[seq] = {pending.command, pending.reserved};
     }
     finish(seq, Result::kTimeout);
   }
+  tellEvents();
 }
 
 std::optional<uint64_t> CzoneDevice::nextDeadlineNs() const {
@@ -288,6 +433,7 @@ std::optional<uint64_t> CzoneDevice::nextDeadlineNs() const {
   for (const auto& [seq, pending] : pending_) {
     if (!next || pending.deadlineNs < *next) next = pending.deadlineNs;
   }
+  if (!events_.empty() && (!next || eventsDueNs_ < *next)) next = eventsDueNs_;
   return next;
 }
 
@@ -298,15 +444,16 @@ Discarded CzoneDevice::discard(const Range& range) {
     return {0, "the range is empty, not page-aligned, or outside the region"};
   }
   if (!memory_.covers(range)) return {0, "no VMM is connected whose memory it could be"};
-  const auto contradicts = [&](const Command& command) {
-    return command.type != CommandType::kList && command.range.overlaps(range);
+  const auto contradicts = [&](const Command& command, const Range& reserved) {
+    return command.type != CommandType::kList && reserved.overlaps(range);
   };
   for (const auto& [seq, pending] : pending_) {
-    if (contradicts(pending.command)) return {0, "a command for it is under way"};
+    if (contradicts(pending.command, pending.reserved)) return {0, "a command for it is under way"};
   }
   // A PLUG that takes effect later would lay its memory map where we punch.
-  for (const auto& [seq, command] : expired_) {
-    if (command.type == CommandType::kPlug && contradicts(command)) {
+  for (const auto& [seq, expired] : expired_) {
+    if (expired.command.type == CommandType::kPlug &&
+        contradicts(expired.command, expired.reserved)) {
       return {0, "a PLUG of it is still unanswered; remove the device and add it again first"};
     }
   }
@@ -322,7 +469,7 @@ virtio_czone_ack CzoneDevice::refuse(const std::string& detail) {
 }
 
 void CzoneDevice::violation(const std::string& detail) {
-  listener_.onEvent(EventKind::kViolation, detail);
+  listener_.onEvent({EventKind::kViolation, detail});
   if (++violations_ == kMaxViolations)
     handler_->fail("the driver breaks the protocol again and again");
 }

@@ -5,7 +5,8 @@
 // Single-threaded: one thread owns it together with its handler and memory. What
 // comes from the guest decides nothing but what it is allowed to by the command it
 // answers: ranges are discarded only inside the range of a zone that a pending
-// command named.
+// command named. Events decide nothing here: they are told, the newest of each kind
+// for each zone, and not more often than the listener can take.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "czone_device/command.h"
@@ -27,11 +29,20 @@ namespace czone {
 
 enum class EventKind { kConnected, kReady, kDisconnected, kViolation };
 
+struct Event {
+  EventKind kind = EventKind::kConnected;
+  std::string text;
+  /** kReady: of VIRTIO_CZONE_F_*, as bits, what driver and device both have. */
+  uint64_t features = 0;
+};
+
 /** Who is told. Called on the device's thread. */
 class Listener {
  public:
   virtual ~Listener() = default;
-  virtual void onEvent(EventKind kind, const std::string& text) = 0;
+  virtual void onEvent(const Event& event) = 0;
+  /** At most one of a kind for a zone. */
+  virtual void onGuestEvents(const std::vector<GuestEvent>& events) = 0;
   /** Exactly once for each command that was submitted. */
   virtual void onReply(uint64_t token, Reply reply) = 0;
 };
@@ -48,6 +59,12 @@ class CzoneDevice final : public vhost_user::Device {
   static constexpr uint32_t kMaxViolations = 64;
   /** Unanswered commands that are remembered after their time-out. */
   static constexpr size_t kMaxExpired = 1024;
+  /** Events are told at once, then not again for so long, and so much more for each. */
+  static constexpr uint64_t kEventPauseNs = 2'000'000;
+  static constexpr uint64_t kEventPauseEachNs = 100'000;
+  static constexpr uint64_t kFeatures = uint64_t{1} << VIRTIO_CZONE_F_REPORT |
+                                        uint64_t{1} << VIRTIO_CZONE_F_RESIZE |
+                                        uint64_t{1} << VIRTIO_CZONE_F_ZOMBIE;
 
   using Clock = uint64_t (*)();
 
@@ -57,7 +74,7 @@ class CzoneDevice final : public vhost_user::Device {
   void attach(vhost_user::Handler& handler) { handler_ = &handler; }
 
   // Of vhost_user::Device.
-  uint64_t features() const override { return uint64_t{1} << VIRTIO_CZONE_F_REPORT; }
+  uint64_t features() const override { return kFeatures; }
   const std::vector<uint8_t>& config() const override { return configSpace_; }
   void onStarted(uint64_t ackedFeatures) override;
   void onStopped(const std::string& reason) override;
@@ -68,7 +85,7 @@ class CzoneDevice final : public vhost_user::Device {
   Discarded discard(const Range& range);
   /** Looks at the queues. True: there is more to do, call again. */
   bool serve();
-  /** Ends commands whose time is over. */
+  /** Ends commands whose time is over, and tells the events that had to wait. */
   void expire();
   /** When expire() is next due. */
   std::optional<uint64_t> nextDeadlineNs() const;
@@ -77,6 +94,9 @@ class CzoneDevice final : public vhost_user::Device {
   struct Pending {
     uint64_t token = 0;
     Command command;
+    /** The zone when the command was given, and the addresses that are its own. */
+    Range zone;
+    Range reserved;
     uint64_t beganNs = 0;
     uint64_t deadlineNs = 0;
     bool sent = false;
@@ -85,12 +105,26 @@ class CzoneDevice final : public vhost_user::Device {
     Reply reply;
   };
 
+  struct Expired {
+    Command command;
+    Range reserved;
+  };
+
+  bool has(int feature) const { return (ackedFeatures_ >> feature & 1) != 0; }
+  bool supports(const Command& command) const;
   void sendCommands();
   bool takeResponses();
   void takeResponse(const Chain& chain);
   virtio_czone_ack answer(const Chain& chain);
   virtio_czone_ack answerPending(uint64_t seq, Pending& pending, const Response& response);
   virtio_czone_ack answerExpired(uint64_t seq, const Command& command, const Response& response);
+  std::optional<std::string> carryOut(Pending& pending, const Response& response);
+  std::optional<std::string> letGo(Pending& pending, const std::vector<Range>& ranges,
+                                   const std::vector<Range>& allowed);
+  std::optional<std::string> endResize(Pending& pending, uint64_t sizeBytes);
+  bool takeEvents();
+  std::optional<std::string> takeEvent(const Chain& chain);
+  void tellEvents();
   void measureResident(const Range& zone, Reply* reply);
   bool discardCounted(const Range& range, Reply* reply);
   void finish(uint64_t seq, Result result);
@@ -114,7 +148,10 @@ class CzoneDevice final : public vhost_user::Device {
   std::map<uint64_t, Pending> pending_;
   std::deque<uint64_t> unsent_;
   /** Sent and given up, not yet answered. */
-  std::map<uint64_t, Command> expired_;
+  std::map<uint64_t, Expired> expired_;
+  /** By zone and kind: what was not told yet. Zone ids are bounded, and so is it. */
+  std::map<std::pair<uint32_t, GuestEvent::Kind>, GuestEvent> events_;
+  uint64_t eventsDueNs_ = 0;
 };
 
 }  // namespace czone

@@ -41,6 +41,16 @@ std::optional<std::string> checkZone(const DeviceConfig& config, uint32_t zoneId
   return std::nullopt;
 }
 
+std::optional<std::string> checkLimit(const DeviceConfig& config, const Range& range,
+                                      uint64_t limitBytes) {
+  if (limitBytes < range.sizeBytes || limitBytes % config.blockBytes != 0 ||
+      !config.region.contains({range.addr, limitBytes})) {
+    return "a limit of " + std::to_string(limitBytes) +
+           " bytes is below the zone's size, not whole blocks, or leaves the region";
+  }
+  return std::nullopt;
+}
+
 std::vector<uint8_t> configSpace(const DeviceConfig& config) {
   virtio_czone_config area{};
   static_assert(sizeof(area) == 32);

@@ -25,6 +25,10 @@ std::optional<std::string> checkConfig(const DeviceConfig& config);
 std::optional<std::string> checkZone(const DeviceConfig& config, uint32_t zoneId,
                                      const Range& range);
 
+/** Why a zone of this range can't have this limit, or nothing. */
+std::optional<std::string> checkLimit(const DeviceConfig& config, const Range& range,
+                                      uint64_t limitBytes);
+
 /** struct virtio_czone_config. */
 std::vector<uint8_t> configSpace(const DeviceConfig& config);
 

@@ -16,9 +16,12 @@ namespace czone {
 
 constexpr size_t kMaxResponseBytes =
     sizeof(virtio_czone_response) + VIRTIO_CZONE_RANGES_MAX * sizeof(virtio_czone_range);
-static_assert(sizeof(virtio_czone_response) == 32);
-static_assert(sizeof(virtio_czone_zone) == 32);
+static_assert(sizeof(virtio_czone_response) == 40);
+static_assert(sizeof(virtio_czone_zone) == 40);
+static_assert(sizeof(virtio_czone_pin) == 24);
 static_assert(VIRTIO_CZONE_ZONES_MAX * sizeof(virtio_czone_zone) <=
+              VIRTIO_CZONE_RANGES_MAX * sizeof(virtio_czone_range));
+static_assert(VIRTIO_CZONE_PINS_MAX * sizeof(virtio_czone_pin) <=
               VIRTIO_CZONE_RANGES_MAX * sizeof(virtio_czone_range));
 
 struct Response {
@@ -29,18 +32,27 @@ struct Response {
   uint32_t zoneId = 0;
   uint32_t pagesInUse = 0;
   uint64_t guestNs = 0;
+  uint64_t sizeBytes = 0;
   std::vector<Range> ranges;
   std::vector<GuestZone> zones;
+  std::vector<Pin> pins;
 };
 
 /** The response, or what is wrong with it in `problem`. Any bytes may be given. */
 std::optional<Response> parseResponse(const uint8_t* bytes, size_t sizeBytes, std::string* problem);
 
 /**
- * Why these are no ranges that a REPORT of `zone` can name, or nothing: page-aligned,
- * inside the zone, not overlapping each other.
+ * Why these are no ranges that the driver can let go of, or nothing: page-aligned, each
+ * as a whole inside one of `allowed`, not overlapping each other.
  */
-std::optional<std::string> checkRanges(const std::vector<Range>& ranges, const Range& zone);
+std::optional<std::string> checkRanges(const std::vector<Range>& ranges,
+                                       const std::vector<Range>& allowed);
+
+/** The same of pins, in a zone of this range. */
+std::optional<std::string> checkPins(const std::vector<Pin>& pins, const Range& zone);
+
+/** Where the memmap of a zone with this limit may lie: whole blocks at its start. */
+Range memmapOf(uint64_t zoneAddr, uint64_t limitBytes, uint64_t blockBytes);
 
 /** Why the guest can't have these zones, together with those it has named before, or nothing. */
 std::optional<std::string> checkZones(const std::vector<GuestZone>& zones,

@@ -5,10 +5,12 @@
 //   plugging   PLUG was given and not yet answered
 //   plugged    the driver said so (OK to PLUG, or LIST)
 //   unplugging UNPLUG was given and not yet answered
+//   resizing   RESIZE was given and not yet answered: its size is not known
 //   unknown    an answer is missing or makes no sense; LIST decides
 // and leaves the table when UNPLUG ended with OK and the range was discarded, when
 // PLUG was refused, or when LIST shows that the driver does not hold it. Only the
-// device moves entries, by commands and their answers. Pure: no clock, no I/O.
+// device moves entries, by commands and their answers. A zombie of the driver is
+// plugged here: it holds its range. Pure: no clock, no I/O.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +24,20 @@
 
 namespace czone {
 
-enum class ZoneState { kPlugging, kPlugged, kUnplugging, kUnknown };
+enum class ZoneState { kPlugging, kPlugged, kUnplugging, kResizing, kUnknown };
 
 class ZoneTable {
  public:
   struct Zone {
+    /** What it has. While it is unknown the size is the last one that was. */
     Range range;
+    /** Addresses that are its own, from range.addr on. */
+    uint64_t limitBytes = 0;
     ZoneState state = ZoneState::kUnknown;
     /** Of the newest PLUG; 0: plugged by an earlier device. */
     uint64_t plugSeq = 0;
+
+    Range reserved() const { return {range.addr, limitBytes}; }
   };
 
   /**
@@ -39,14 +46,17 @@ class ZoneTable {
    */
   std::optional<std::string> begin(const Command& command, uint64_t seq);
 
-  /** The command ended. `sent`: the driver may have seen it. */
-  void end(const Command& command, Result result, bool sent);
+  /**
+   * The command ended. `sent`: the driver may have seen it. `sizeBytes`: what the zone
+   * has after RESIZE with OK.
+   */
+  void end(const Command& command, Result result, bool sent, uint64_t sizeBytes);
 
   /** An answer came after the command had been given up: nobody else was told of it. */
-  void endLate(const Command& command, uint64_t seq, Result result);
+  void endLate(const Command& command, uint64_t seq, Result result, uint64_t sizeBytes);
   /**
    * Whether such an answer, OK to UNPLUG, still speaks of what now lies in the range, so
-   * that the range is to be discarded: not if it was plugged again since.
+   * that all of it is to be discarded: not if it was plugged again since.
    */
   bool lateUnplugCounts(const Command& command, uint64_t seq) const;
 
@@ -68,6 +78,7 @@ class ZoneTable {
 
  private:
   std::optional<std::string> overlapping(const Range& range, uint32_t exceptId) const;
+  std::optional<std::string> beginKnown(const Command& command, const Zone& zone) const;
 
   std::map<uint32_t, Zone> zones_;
 };

@@ -40,6 +40,15 @@ void Counter::onReply(uint64_t token, Reply) {
   answered_[token] = true;
 }
 
+void Counter::onGuestEvents(const std::vector<GuestEvent>& events) {
+  for (const GuestEvent& event : events) {
+    const bool want = event.kind == GuestEvent::Kind::kWant;
+    if (event.zoneId == 0 || event.zoneId > 8 || event.sizeBytes > kRegionBytes) std::abort();
+    if (want && (event.value <= event.sizeBytes || event.value > kRegionBytes)) std::abort();
+    if (!want && event.value > event.sizeBytes / 4096) std::abort();
+  }
+}
+
 int memoryFile() {
   static const UniqueFd file = createMemoryFile("fuzz", kBootBytes + kRegionBytes);
   return file.get();
@@ -118,14 +127,14 @@ void Target::request(Request request, const void* payload, size_t sizeBytes,
 }
 
 void Target::start() {
-  const uint64_t features = (uint64_t{1} << 32) | (uint64_t{1} << 30) | 1;
+  const uint64_t features = (uint64_t{1} << 32) | (uint64_t{1} << 30) | CzoneDevice::kFeatures;
   request(Request::kSetFeatures, &features, sizeof(features));
   const uint64_t boot[] = {0, 0, kBootBytes, kUserAddr, 0};
   const uint64_t region[] = {0, kRegionAddr, kRegionBytes, kUserAddr + kBootBytes, kBootBytes};
   request(Request::kAddMemReg, boot, sizeof(boot), {memoryFile()});
   request(Request::kAddMemReg, region, sizeof(region), {memoryFile()});
   std::memset(memory.at(0, 0x10000), 0, 0x10000);
-  for (uint32_t i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < vhost_user::Handler::kQueueCount; i++) {
     const uint64_t at = kUserAddr + 0x1000 * (i + 1);
     const vhost_user::VringState size{i, 8};
     const vhost_user::VringAddr addr{i, 0, at, at + 0x800, at + 0x400, 0};
@@ -134,7 +143,7 @@ void Target::start() {
     request(Request::kSetVringAddr, &addr, sizeof(addr));
     request(Request::kSetVringKick, &index, sizeof(index), {eventFd()});
   }
-  for (uint32_t i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < vhost_user::Handler::kQueueCount; i++) {
     const vhost_user::VringState enable{i, 1};
     request(Request::kSetVringEnable, &enable, sizeof(enable));
   }

@@ -31,10 +31,11 @@ class Input {
   size_t left_;
 };
 
-/** Aborts when a reply comes twice. */
+/** Aborts when a reply comes twice, or an event that can not be. */
 class Counter final : public Listener {
  public:
-  void onEvent(EventKind, const std::string&) override {}
+  void onEvent(const Event&) override {}
+  void onGuestEvents(const std::vector<GuestEvent>& events) override;
   void onReply(uint64_t token, Reply reply) override;
 
  private:
@@ -59,7 +60,7 @@ struct Target {
   void send(const void* bytes, size_t sizeBytes, const std::vector<int>& fds);
   void request(vhost_user::Request request, const void* payload, size_t sizeBytes,
                const std::vector<int>& fds = {});
-  /** All that it takes to have the queues run, rings at 0x1000 and 0x2000. */
+  /** All that it takes to have the queues run, rings at 0x1000, 0x2000 and 0x3000. */
   void start();
 
   Counter counter;

@@ -64,7 +64,8 @@ TEST(one_front_end_at_a_time_and_the_next_after_it) {
   CHECK_EQUAL(bench.recorder.count(EventKind::kConnected), 0u);
   bench.frontEnd.hangUp();
   bench.recorder.event(EventKind::kConnected);
-  CHECK_EQUAL(second.replyU64(vhost_user::Request::kGetQueueNum), 2u);
+  CHECK_EQUAL(second.replyU64(vhost_user::Request::kGetQueueNum),
+              uint64_t{vhost_user::Handler::kQueueCount});
 }
 
 TEST(garbage_on_the_socket_ends_the_connection_only) {

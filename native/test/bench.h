@@ -44,8 +44,8 @@ struct Bench {
   uint64_t lastToken = 0;
 
   /** Up to a driver that has started its queues. */
-  void start() {
-    frontEnd.negotiate();
+  void start(uint64_t withoutFeatures = 0) {
+    frontEnd.negotiate(withoutFeatures);
     frontEnd.shareMemory(file.get());
     guest.startQueues(frontEnd);
     recorder.event(EventKind::kReady);
@@ -63,10 +63,15 @@ struct Bench {
     return {kRegionAddr + offsetMiB * kMiB, sizeMiB * kMiB};
   }
 
-  uint64_t give(CommandType type, uint32_t zoneId, Range range, uint64_t timeoutMs = 30'000) {
+  uint64_t give(Command command) {
     const uint64_t token = ++lastToken;
-    CHECK(backend.submit(token, {type, zoneId, range, timeoutMs * 1'000'000}));
+    if (command.timeoutNs == 0) command.timeoutNs = 30'000'000'000;
+    CHECK(backend.submit(token, command));
     return token;
+  }
+
+  uint64_t give(CommandType type, uint32_t zoneId, Range range, uint64_t timeoutMs = 30'000) {
+    return give({type, zoneId, range, timeoutMs * 1'000'000});
   }
 
   /** Gives a command, answers it, and returns how it ended. */
@@ -79,8 +84,13 @@ struct Bench {
     return recorder.reply(token);
   }
 
-  void plug(uint32_t zoneId, Range range) {
-    CHECK(carryOut(CommandType::kPlug, zoneId, range).result == Result::kOk);
+  void plug(uint32_t zoneId, Range range, uint64_t limitBytes = 0) {
+    Command command{CommandType::kPlug, zoneId, range};
+    command.limitBytes = limitBytes;
+    const uint64_t token = give(command);
+    guest.offerCommandBuffer();
+    guest.respond(FakeGuest::answerTo(guest.takeCommand()));
+    CHECK(recorder.reply(token).result == Result::kOk);
   }
 
   /** The guest touches zone memory. */

@@ -91,14 +91,14 @@ bool FakeFrontEnd::hungUp() {
   return ::recv(socket_.get(), &byte, 1, 0) <= 0;
 }
 
-void FakeFrontEnd::negotiate() {
+void FakeFrontEnd::negotiate(uint64_t without) {
   send(Request::kGetFeatures, nullptr, 0);
   const uint64_t features = replyU64(Request::kGetFeatures);
   send(Request::kGetProtocolFeatures, nullptr, 0);
   const uint64_t protocol = replyU64(Request::kGetProtocolFeatures);
   send(Request::kSetProtocolFeatures, protocol);
   send(Request::kSetOwner, nullptr, 0);
-  CHECK(acked(Request::kSetFeatures, features));
+  CHECK(acked(Request::kSetFeatures, features & ~without));
 }
 
 void FakeFrontEnd::shareMemory(int file) {

@@ -51,8 +51,8 @@ class FakeFrontEnd {
   /** Whether the back-end has hung up, waiting for it if need be. */
   bool hungUp();
 
-  /** Features and protocol features, all that is offered. */
-  void negotiate();
+  /** Features and protocol features, all that is offered but these of the driver's. */
+  void negotiate(uint64_t without = 0);
   /** Hands over the file as memoryRegions() lays it out. */
   void shareMemory(int file);
 

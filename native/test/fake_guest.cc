@@ -19,6 +19,7 @@ constexpr uint64_t kCommandBuffers = 0x10000;
 constexpr uint64_t kCommandBufferBytes = 64;
 constexpr uint64_t kResponseBuffer = 0x20000;
 constexpr uint64_t kAckBuffer = 0x30000;
+constexpr uint64_t kEventBuffer = 0x40000;
 
 uint16_t load(const uint8_t* at) {
   return __atomic_load_n(reinterpret_cast<const uint16_t*>(at), __ATOMIC_ACQUIRE);
@@ -66,7 +67,7 @@ FakeGuest::FakeGuest(int file) {
   void* memory = ::mmap(nullptr, kBootBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (memory == MAP_FAILED) throwErrno("map the memory file");
   memory_ = static_cast<uint8_t*>(memory);
-  rings_ = {FakeRing(memory_, 0x1000), FakeRing(memory_, 0x2000)};
+  rings_ = {FakeRing(memory_, 0x1000), FakeRing(memory_, 0x2000), FakeRing(memory_, 0x3000)};
   for (UniqueFd& kick : kicks_) kick.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
@@ -75,9 +76,9 @@ FakeGuest::~FakeGuest() { ::munmap(memory_, kBootBytes); }
 void FakeGuest::startQueues(FakeFrontEnd& frontEnd) {
   using vhost_user::Request;
   // As a driver does that finds the device for the first time, or again.
-  std::memset(memory_ + 0x1000, 0, 0x2000);
-  commandsTaken_ = commandsOffered_ = acksTaken_ = 0;
-  for (uint32_t i = 0; i < 2; i++) {
+  std::memset(memory_ + 0x1000, 0, 0x3000);
+  commandsTaken_ = commandsOffered_ = acksTaken_ = eventsTaken_ = 0;
+  for (uint32_t i = 0; i < VIRTIO_CZONE_VQ_COUNT; i++) {
     const FakeRing& ring = rings_[i];
     CHECK(frontEnd.acked(Request::kSetVringNum, vhost_user::VringState{i, FakeRing::kSize}));
     CHECK(frontEnd.acked(Request::kSetVringBase, vhost_user::VringState{i, 0}));
@@ -87,7 +88,7 @@ void FakeGuest::startQueues(FakeFrontEnd& frontEnd) {
                               kUserAddr + ring.availAddr(), 0}));
     CHECK(frontEnd.acked(Request::kSetVringKick, uint64_t{i}, {kicks_[i].get()}));
   }
-  for (uint32_t i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < VIRTIO_CZONE_VQ_COUNT; i++) {
     CHECK(frontEnd.acked(Request::kSetVringEnable, vhost_user::VringState{i, 1}));
   }
 }
@@ -139,6 +140,21 @@ virtio_czone_ack FakeGuest::respond(virtio_czone_response response, const void* 
   return respondBytes(bytes);
 }
 
+void FakeGuest::tellBytes(const std::vector<uint8_t>& bytes) {
+  std::memcpy(memory_ + kEventBuffer, bytes.data(), bytes.size());
+  rings_[2].setDesc(0, kEventBuffer, static_cast<uint32_t>(bytes.size()), 0);
+  rings_[2].offer(0);
+  kick(2);
+  waitUntil("the event's being taken", [&] { return rings_[2].usedIndex() != eventsTaken_; });
+  CHECK_EQUAL(rings_[2].used(eventsTaken_++).len, 0u);
+}
+
+void FakeGuest::tell(const virtio_czone_event& event) {
+  std::vector<uint8_t> bytes(sizeof(event));
+  std::memcpy(bytes.data(), &event, sizeof(event));
+  tellBytes(bytes);
+}
+
 virtio_czone_response FakeGuest::answerTo(const virtio_czone_command& command, uint16_t result) {
   virtio_czone_response response{};
   response.seq = command.seq;
@@ -146,6 +162,9 @@ virtio_czone_response FakeGuest::answerTo(const virtio_czone_command& command, u
   response.result = result;
   response.zone_id = command.zone_id;
   response.guest_ns = 1000;
+  const bool sized =
+      command.type == VIRTIO_CZONE_CMD_PLUG || command.type == VIRTIO_CZONE_CMD_RESIZE;
+  if (sized && result == VIRTIO_CZONE_OK) response.size = command.size;
   return response;
 }
 

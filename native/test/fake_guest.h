@@ -53,7 +53,7 @@ class FakeGuest {
   FakeRing& ring(uint32_t index) { return rings_[index]; }
   uint8_t* at(uint64_t addr) { return memory_ + addr; }
 
-  /** SET_VRING_* of both queues, as a front-end does when the driver is ready. */
+  /** SET_VRING_* of all queues, as a front-end does when the driver is ready. */
   void startQueues(FakeFrontEnd& frontEnd);
   void kick(uint32_t index);
 
@@ -69,16 +69,21 @@ class FakeGuest {
   /** The same, of any bytes. */
   virtio_czone_ack respondBytes(const std::vector<uint8_t>& bytes);
 
+  /** Sends an event and waits until the device has taken it. */
+  void tell(const virtio_czone_event& event);
+  void tellBytes(const std::vector<uint8_t>& bytes);
+
   static virtio_czone_response answerTo(const virtio_czone_command& command,
                                         uint16_t result = VIRTIO_CZONE_OK);
 
  private:
   uint8_t* memory_ = nullptr;
   std::vector<FakeRing> rings_;
-  UniqueFd kicks_[2];
+  UniqueFd kicks_[VIRTIO_CZONE_VQ_COUNT];
   uint16_t commandsTaken_ = 0;
   uint16_t commandsOffered_ = 0;
   uint16_t acksTaken_ = 0;
+  uint16_t eventsTaken_ = 0;
 };
 
 }  // namespace czone::test

@@ -26,10 +26,12 @@ TEST(features_and_queues_are_offered) {
   Bench bench;
   bench.frontEnd.send(Request::kGetFeatures, nullptr, 0);
   const uint64_t features = bench.frontEnd.replyU64(Request::kGetFeatures);
-  CHECK_EQUAL(features, (uint64_t{1} << VIRTIO_F_VERSION_1) | (uint64_t{1} << 30) | 1);
+  CHECK_EQUAL(features,
+              (uint64_t{1} << VIRTIO_F_VERSION_1) | (uint64_t{1} << 30) | CzoneDevice::kFeatures);
+  CHECK_EQUAL(CzoneDevice::kFeatures, 7u);
   bench.frontEnd.negotiate();
   bench.frontEnd.send(Request::kGetQueueNum, nullptr, 0);
-  CHECK_EQUAL(bench.frontEnd.replyU64(Request::kGetQueueNum), 2u);
+  CHECK_EQUAL(bench.frontEnd.replyU64(Request::kGetQueueNum), uint64_t{VIRTIO_CZONE_VQ_COUNT});
   bench.frontEnd.send(Request::kGetMaxMemSlots, nullptr, 0);
   CHECK_EQUAL(bench.frontEnd.replyU64(Request::kGetMaxMemSlots), GuestMemory::kMaxRegions);
 }
@@ -77,12 +79,12 @@ TEST(what_was_not_offered_is_refused) {
   bench.recorder.event(EventKind::kViolation);
   // And the connection goes on.
   bench.frontEnd.send(Request::kGetQueueNum, nullptr, 0);
-  CHECK_EQUAL(bench.frontEnd.replyU64(Request::kGetQueueNum), 2u);
+  CHECK_EQUAL(bench.frontEnd.replyU64(Request::kGetQueueNum), uint64_t{VIRTIO_CZONE_VQ_COUNT});
 }
 
 TEST(a_wrong_message_that_wants_no_answer_ends_the_connection) {
   Negotiated bench;
-  bench.frontEnd.send(Request::kSetVringNum, VringState{2, 8});
+  bench.frontEnd.send(Request::kSetVringNum, VringState{VIRTIO_CZONE_VQ_COUNT, 8});
   CHECK(bench.frontEnd.hungUp());
   CHECK(bench.recorder.event(EventKind::kDisconnected).find("SET_VRING_NUM") == 0);
 }
@@ -94,7 +96,7 @@ TEST(vrings_have_bounds) {
   for (const uint32_t size : {0u, 3u, 2048u, 0x10000u, 0xffffffffu}) {
     CHECK(!frontEnd.acked(Request::kSetVringNum, VringState{0, size}));
   }
-  for (const uint32_t index : {2u, 255u, 0xffffffffu}) {
+  for (const uint32_t index : {uint32_t{VIRTIO_CZONE_VQ_COUNT}, 255u, 0xffffffffu}) {
     CHECK(!frontEnd.acked(Request::kSetVringNum, VringState{index, 64}));
     CHECK(!frontEnd.acked(Request::kSetVringEnable, VringState{index, 1}));
     CHECK(!frontEnd.acked(Request::kSetVringAddr, VringAddr{index, 0, 0, 0, 0, 0}));
@@ -119,7 +121,7 @@ TEST(rings_outside_the_memory_do_not_start) {
   Negotiated bench;
   bench.frontEnd.shareMemory(bench.file.get());
   const UniqueFd kick(::eventfd(0, EFD_CLOEXEC));
-  for (uint32_t i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < vhost_user::Handler::kQueueCount; i++) {
     // In the zone region: part of the memory, but not of what is mapped.
     const uint64_t at = kUserAddr + kBootBytes + i * 0x1000;
     CHECK(bench.frontEnd.acked(Request::kSetVringNum, VringState{i, 8}));
@@ -128,7 +130,8 @@ TEST(rings_outside_the_memory_do_not_start) {
     CHECK(bench.frontEnd.acked(Request::kSetVringKick, uint64_t{i}, {kick.get()}));
   }
   CHECK(bench.frontEnd.acked(Request::kSetVringEnable, VringState{0, 1}));
-  CHECK(!bench.frontEnd.acked(Request::kSetVringEnable, VringState{1, 1}));
+  CHECK(bench.frontEnd.acked(Request::kSetVringEnable, VringState{1, 1}));
+  CHECK(!bench.frontEnd.acked(Request::kSetVringEnable, VringState{2, 1}));
   CHECK_EQUAL(bench.recorder.count(EventKind::kReady), 0u);
 }
 
@@ -137,11 +140,12 @@ TEST(a_driver_without_virtio_1_does_not_start) {
   CHECK(bench.frontEnd.acked(Request::kSetFeatures, uint64_t{1} << 30));
   bench.frontEnd.shareMemory(bench.file.get());
   const UniqueFd kick(::eventfd(0, EFD_CLOEXEC));
-  for (uint32_t i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < vhost_user::Handler::kQueueCount; i++) {
     CHECK(bench.frontEnd.acked(Request::kSetVringKick, uint64_t{i}, {kick.get()}));
   }
   CHECK(bench.frontEnd.acked(Request::kSetVringEnable, VringState{0, 1}));
-  CHECK(!bench.frontEnd.acked(Request::kSetVringEnable, VringState{1, 1}));
+  CHECK(bench.frontEnd.acked(Request::kSetVringEnable, VringState{1, 1}));
+  CHECK(!bench.frontEnd.acked(Request::kSetVringEnable, VringState{2, 1}));
 }
 
 TEST(a_running_vring_keeps_its_shape) {
@@ -156,14 +160,14 @@ TEST(a_stopped_vring_tells_where_it_was_and_can_start_again) {
   Bench bench;
   bench.start();
   bench.plug(1, Bench::zone(0, 8));
-  for (uint32_t i = 0; i < 2; i++) {
+  for (uint32_t i = 0; i < vhost_user::Handler::kQueueCount; i++) {
     bench.frontEnd.send(Request::kGetVringBase, VringState{i, 0});
     const auto payload = bench.frontEnd.reply(Request::kGetVringBase);
     VringState state;
     CHECK_EQUAL(payload->size(), sizeof(state));
     std::memcpy(&state, payload->data(), sizeof(state));
     CHECK_EQUAL(state.index, i);
-    CHECK_EQUAL(state.value, 1u);
+    CHECK_EQUAL(state.value, i == VIRTIO_CZONE_VQ_EVENT ? 0u : 1u);
   }
   bench.recorder.event(EventKind::kDisconnected);
   bench.guest.startQueues(bench.frontEnd);

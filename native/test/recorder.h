@@ -17,9 +17,16 @@ namespace czone::test {
 
 class Recorder final : public Listener {
  public:
-  void onEvent(EventKind kind, const std::string& text) override {
+  void onEvent(const Event& event) override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    events_.emplace_back(kind, text);
+    events_.emplace_back(event.kind, event.text);
+    if (event.kind == EventKind::kReady) features_ = event.features;
+    changed_.notify_all();
+  }
+
+  void onGuestEvents(const std::vector<GuestEvent>& events) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    guestEvents_.insert(guestEvents_.end(), events.begin(), events.end());
     changed_.notify_all();
   }
 
@@ -63,6 +70,26 @@ class Recorder final : public Listener {
     return text;
   }
 
+  /** Waits for the next one of the guest's; it is taken out. */
+  GuestEvent guestEvent() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    await(lock, "an event of the guest", [&] { return !guestEvents_.empty(); });
+    const GuestEvent event = guestEvents_.front();
+    guestEvents_.erase(guestEvents_.begin());
+    return event;
+  }
+
+  size_t guestEventCount() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return guestEvents_.size();
+  }
+
+  /** Of the newest driver. */
+  uint64_t features() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return features_;
+  }
+
   size_t count(EventKind kind) {
     const std::lock_guard<std::mutex> lock(mutex_);
     size_t found = 0;
@@ -81,6 +108,8 @@ class Recorder final : public Listener {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::pair<EventKind, std::string>> events_;
+  std::vector<GuestEvent> guestEvents_;
+  uint64_t features_ = 0;
   std::map<uint64_t, Reply> replies_;
   std::set<uint64_t> answered_;
   bool twice_ = false;

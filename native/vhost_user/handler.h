@@ -41,7 +41,7 @@ class Device {
 
 class Handler {
  public:
-  static constexpr uint32_t kQueueCount = 2;
+  static constexpr uint32_t kQueueCount = 3;
 
   /** The memory and the device outlive the handler. */
   Handler(GuestMemory& memory, Device& device) : memory_(memory), device_(device) {}
