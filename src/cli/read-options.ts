@@ -25,6 +25,14 @@ export function readCount(option: string, text: string, min: number, max: number
   return value;
 }
 
+/** `1.5`: so many times something. */
+export function readFactor(option: string, text: string): number {
+  if (!/^\d{1,6}(\.\d{1,6})?$/.test(text)) {
+    throw wrong(option, `${JSON.stringify(text)} is not a number; write it like 1.5`);
+  }
+  return Number(text);
+}
+
 /** `0.5` CPUs or `500m`, to thousandths. */
 export function readCpu(option: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(text);

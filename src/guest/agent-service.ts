@@ -19,7 +19,7 @@ import type {
 import type { Runtime } from './containers.js';
 import type { Events, Watcher } from './events.js';
 import type { ProcessPlacement } from './placement.js';
-import { readContainerId, readGraceMs, readStartRequest } from './request.js';
+import { readBytes, readContainerId, readGraceMs, readStartRequest } from './request.js';
 
 export interface AgentParts {
   readonly runtime: Runtime;
@@ -72,6 +72,13 @@ export function agentService({
     resumeContainer: unary(async ({ containerId }) => {
       await runtime.resume(readContainerId(containerId));
       return {};
+    }),
+    reclaimContainer: unary(async ({ containerId, bytes }) => {
+      const result = await runtime.reclaim(readContainerId(containerId), readBytes(bytes));
+      return {
+        reclaimedBytes: BigInt(result.reclaimedBytes),
+        swappedBytes: BigInt(result.swappedBytes),
+      };
     }),
     listContainers: unary(async () => ({ containers: await runtime.list() })),
     inspectContainer: unary(async ({ containerId }) => ({

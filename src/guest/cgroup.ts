@@ -107,8 +107,25 @@ export class Cgroup {
   }
 
   async memoryCurrentBytes(): Promise<number> {
-    const text = await readFile(join(this.directory, 'memory.current'), 'utf8').catch(() => '0');
-    return Number.parseInt(text, 10) || 0;
+    return this.#number('memory.current');
+  }
+
+  /**
+   * Asks the kernel for cold memory of it: pages of files, and, where there is swap, of
+   * its own. As much as could be taken is taken.
+   */
+  async reclaim(bytes: number): Promise<{ reclaimedBytes: number; swappedBytes: number }> {
+    const swapBytes = () => this.#number('memory.swap.current');
+    const [usedBefore, swapBefore] = await Promise.all([this.memoryCurrentBytes(), swapBytes()]);
+    await this.#write('memory.reclaim', String(bytes)).catch((error: NodeJS.ErrnoException) => {
+      // Not as much was there; what was has been taken.
+      if (error.code !== 'EAGAIN') throw error;
+    });
+    const [usedAfter, swapAfter] = await Promise.all([this.memoryCurrentBytes(), swapBytes()]);
+    return {
+      reclaimedBytes: Math.max(usedBefore - usedAfter, 0),
+      swappedBytes: Math.max(swapAfter - swapBefore, 0),
+    };
   }
 
   /** Nothing when it is not there. */
@@ -116,6 +133,12 @@ export class Cgroup {
     await rmdir(this.directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
+  }
+
+  /** 0 where there is no such file. */
+  async #number(file: string): Promise<number> {
+    const text = await readFile(join(this.directory, file), 'utf8').catch(() => '0');
+    return Number.parseInt(text, 10) || 0;
   }
 
   /** A number of a file of `name value` lines; null where there is none. */

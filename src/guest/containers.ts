@@ -29,6 +29,10 @@ export interface Runtime {
   stop(id: ContainerId, graceMs: number): Promise<ContainerExit | null>;
   pause(id: ContainerId): Promise<void>;
   resume(id: ContainerId): Promise<void>;
+  reclaim(
+    id: ContainerId,
+    bytes: number,
+  ): Promise<{ reclaimedBytes: number; swappedBytes: number }>;
   list(): Promise<ContainerMessage[]>;
   inspect(id: ContainerId): Promise<ProcessPlacement[]>;
 }
@@ -59,6 +63,13 @@ export class Containers implements Runtime {
 
   resume(id: ContainerId): Promise<void> {
     return this.#get(id).resume();
+  }
+
+  reclaim(
+    id: ContainerId,
+    bytes: number,
+  ): Promise<{ reclaimedBytes: number; swappedBytes: number }> {
+    return this.#get(id).cgroup.reclaim(bytes);
   }
 
   list(): Promise<ContainerMessage[]> {

@@ -43,6 +43,15 @@ export function readGraceMs(graceMs: number): number {
   return bounded('grace_ms', graceMs, 0, limits.GRACE_MAX_MS);
 }
 
+/** Of a reclaim: whole pages, at least one. */
+export function readBytes(value: bigint): number {
+  const bytes = Number(value);
+  if (!Number.isSafeInteger(bytes) || bytes < PAGE_BYTES) {
+    throw invalid('bytes', `is not ${PAGE_BYTES} or more`);
+  }
+  return Math.floor(bytes / PAGE_BYTES) * PAGE_BYTES;
+}
+
 /** INVALID_ARGUMENT names the field. */
 export function readStartRequest(request: StartContainerRequest): ContainerSpec {
   const id = readContainerId(request.containerId);

@@ -49,6 +49,18 @@ const nodeConfig = z.strictObject({
   maxSandboxes: z.number().int().min(1).max(64).default(8),
   /** Boot memory and zones of all VMs; null: three quarters of what is available. */
   budgetBytes: z.number().int().min(0).nullable().default(null),
+  /**
+   * What a container can use before its zone has to grow; limits are what the request
+   * says. As much as a container's limit: zones do not grow.
+   */
+  firstBytes: z
+    .number()
+    .int()
+    .min(2 * MIB)
+    .refine(wholeBlocks, 'must be a multiple of 2 MiB')
+    .default(8 * MIB),
+  /** The limits of zones may add up to so many times the budget (docs/decisions/0011). */
+  overcommit: z.number().min(1).max(64).default(1),
   defaultReadyTimeoutMs: z.number().int().min(1_000).max(600_000).default(120_000),
   vcpus: z.number().int().min(1).max(64).default(2),
   /** A VM without containers is ended after so long; 0: kept until it is deleted. */

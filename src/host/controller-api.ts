@@ -23,6 +23,8 @@ export interface PlaceRequest {
   readonly labels: readonly Label[];
   /** 0: the default. */
   readonly readyTimeoutMs: number;
+  /** What it can use before its zone grows; 0: the node's default. */
+  readonly initialMemoryBytes: number;
 }
 
 export type ContainerState = 'STARTING' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'EXITED';
@@ -72,6 +74,8 @@ export interface ContainerView {
   readonly zoneId: ZoneId;
   readonly rangeStart: number;
   readonly rangeBytes: number;
+  /** What the zone may grow to. */
+  readonly limitBytes: number;
   readonly memoryBytes: number;
   readonly state: ContainerState;
   readonly endpoint: string;
@@ -116,19 +120,40 @@ export interface SandboxView {
   readonly bootMemoryBytes: number;
   readonly regionBytes: number;
   readonly pluggedBytes: number;
+  /** What its zones may grow to. */
+  readonly limitBytes: number;
   readonly containerCount: number;
   readonly createdAt: Date;
+  /** Zones of ended containers that pages in use keep. */
+  readonly zombies: readonly ZoneMemory[];
 }
 
-export type ZoneState = 'reserved' | 'plugging' | 'plugged' | 'unplugging' | 'stuck';
+export type ZoneState = 'reserved' | 'plugging' | 'plugged' | 'unplugging' | 'stuck' | 'zombie';
+
+/** Why pages of an ended container's zone are still in use, as the guest tells. */
+export type PinReason = 'unknown' | 'reference' | 'longterm' | 'mapped' | 'cache';
+
+export interface ZonePin {
+  readonly start: number;
+  readonly sizeBytes: number;
+  readonly reason: PinReason;
+  /** Of its first page, as the guest counts them. */
+  readonly references: number;
+}
 
 export interface ZoneMemory {
   readonly zoneId: ZoneId;
   readonly rangeStart: number;
+  /** What it has. */
   readonly rangeBytes: number;
+  /** What it may grow to. */
+  readonly limitBytes: number;
   readonly state: ZoneState;
   readonly containerId: ContainerId | null;
   readonly residentBytes: number;
+  /** Of a zombie; else 0 and none. */
+  readonly inUseBytes: number;
+  readonly pins: readonly ZonePin[];
 }
 
 export interface SandboxMemory {
@@ -137,6 +162,7 @@ export interface SandboxMemory {
   readonly regionStart: number;
   readonly regionBytes: number;
   readonly pluggedBytes: number;
+  readonly limitBytes: number;
   readonly residentBytes: number;
   readonly bootResidentBytes: number;
   readonly zonesResidentBytes: number;
@@ -149,7 +175,10 @@ export interface NodeMemory {
   readonly residentBytes: number;
   readonly pluggedBytes: number;
   readonly budgetBytes: number;
+  /** Limits that new containers can still be promised. */
   readonly freeBudgetBytes: number;
+  /** Of the budget, what zones can still grow by. */
+  readonly spareBytes: number;
   readonly sandboxes: readonly SandboxMemory[];
 }
 
@@ -160,6 +189,18 @@ export interface ReclaimedZone {
   readonly returnedBytes: number;
   readonly durationUs: number;
   readonly ranges: number;
+  /** What the zone has now, and how much of it was let go. */
+  readonly sizeBytes: number;
+  readonly shrunkBytes: number;
+  /** Asked for cold memory: what the guest took from the container; else 0. */
+  readonly coldBytes: number;
+  /** Of it, what went to the guest's swap. */
+  readonly swappedBytes: number;
+}
+
+export interface ReclaimOptions {
+  /** Take so much of each container's cold memory first; 0: none. */
+  readonly coldBytes: number;
 }
 
 export interface NodeInfo {
@@ -209,6 +250,7 @@ export interface Controller extends LogReader {
   deleteSandbox(sandboxId: SandboxId): Promise<{ returnedBytes: number }>;
   reclaim(
     scope: { containerId: ContainerId } | { sandboxId: SandboxId } | null,
+    options: ReclaimOptions,
   ): Promise<{ returnedBytes: number; zones: readonly ReclaimedZone[] }>;
   memory(sandboxId: SandboxId | null): NodeMemory;
   info(): NodeInfo;

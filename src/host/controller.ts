@@ -18,6 +18,7 @@ import { type Log, SILENT } from './log.js';
 import { ContainerLogs } from './logs/container-logs.js';
 import type { NodeArtifacts } from './node-artifacts.js';
 import { NodeController } from './node-controller.js';
+import { nodeRoom, type Placer } from './placement/place.js';
 import { RememberedRequests } from './requests/remembered.js';
 import type { SandboxEnvironment } from './sandbox/environment.js';
 import { claimRunDir, type NodeClaim } from './state/node-claim.js';
@@ -86,10 +87,11 @@ async function assemble(
     rootfsPath,
     logs: new ContainerLogs(claim.paths.logs),
     log,
+    spareBytes: () => nodeRoom(placer).spareBytes,
     onContainerEnded: (container) => ended.add(container),
     onSandboxEnded: (sandboxId) => placer.sandboxes.delete(sandboxId),
   };
-  const placer = { environment, artifacts, images, budgetBytes, sandboxes: new Map() };
+  const placer: Placer = { environment, artifacts, images, budgetBytes, sandboxes: new Map() };
   return new NodeController({
     placer,
     ended,

@@ -45,12 +45,15 @@ export const LIMITS = {
   agentCallMs: 30_000,
   /** What the daemon needs beside the grace and the ready time-out. */
   agentSlackMs: 30_000,
+  /** Taking cold memory from one container, to swap perhaps. */
+  coldReclaimMs: 120_000,
   agentMessageBytes: 4 * MIB,
   reconnectFirstMs: 100,
   reconnectMaxMs: 2_000,
 
-  /** PLUG, UNPLUG, REPORT and LIST of the device. */
+  /** PLUG, RESIZE, UNPLUG, REPORT and LIST of the device. */
   plugMs: 30_000,
+  resizeMs: 60_000,
   unplugMs: 60_000,
   reportMs: 60_000,
   listMs: 15_000,
@@ -59,6 +62,16 @@ export const LIMITS = {
   /** ... and then in the background, with these pauses. */
   stuckRetryFirstMs: 1_000,
   stuckRetryMaxMs: 60_000,
+  /** So long pages that hold an ended zone may take to go before it is called a zombie. */
+  zombiePatienceMs: 500,
+  /** A zombie's pages were released: tried again, but not more often than so. */
+  releasedRetryMs: 100,
+
+  /** Growth that a zone, and all zones of a VM, may ask for: at once, and then by the second. */
+  zoneGrowthBurst: 16,
+  zoneGrowthPerSecond: 8,
+  sandboxGrowthBurst: 64,
+  sandboxGrowthPerSecond: 32,
 
   /** From `quit` to SIGKILL for QEMU. */
   vmmQuitMs: 3_000,

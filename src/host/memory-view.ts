@@ -2,19 +2,34 @@
 // Memory as the host counts it: allocated bytes of the VMs' memory files.
 import fs from 'node:fs';
 import type { NodeMemory, SandboxMemory, ZoneMemory } from './controller-api.js';
-import { freeBudgetBytes } from './ledger/budget.js';
+import type { Room } from './ledger/budget.js';
+import type { LedgerZone } from './ledger/ledger.js';
 import type { Sandbox } from './sandbox/sandbox.js';
+
+/** The zones that the filter takes. Bytes are counted over all of a zone's addresses. */
+export function zonesMemory(
+  { ledger, memory }: Sandbox,
+  takes: (zone: LedgerZone) => boolean,
+): readonly ZoneMemory[] {
+  return ledger
+    .zones()
+    .filter(takes)
+    .map((zone) => ({
+      zoneId: zone.zoneId,
+      rangeStart: zone.start,
+      rangeBytes: zone.sizeBytes,
+      limitBytes: zone.limitBytes,
+      state: zone.state,
+      containerId: zone.containerId,
+      residentBytes: memory?.zoneBytes(zone.start, zone.limitBytes) ?? 0,
+      inUseBytes: zone.inUseBytes,
+      pins: zone.pins,
+    }));
+}
 
 export function sandboxMemory(sandbox: Sandbox): SandboxMemory {
   const { ledger, memory } = sandbox;
-  const zones: ZoneMemory[] = ledger.zones().map((zone) => ({
-    zoneId: zone.zoneId,
-    rangeStart: zone.start,
-    rangeBytes: zone.sizeBytes,
-    state: zone.state,
-    containerId: zone.containerId,
-    residentBytes: memory?.zoneBytes(zone.start, zone.sizeBytes) ?? 0,
-  }));
+  const zones = zonesMemory(sandbox, () => true);
   const zonesResidentBytes = zones.reduce((sum, zone) => sum + zone.residentBytes, 0);
   const regionResidentBytes = memory?.zoneBytes(ledger.regionStart, ledger.regionBytes) ?? 0;
   const bootResidentBytes = memory?.bootBytes() ?? 0;
@@ -23,7 +38,8 @@ export function sandboxMemory(sandbox: Sandbox): SandboxMemory {
     tenantId: sandbox.tenantId,
     regionStart: ledger.regionStart,
     regionBytes: ledger.regionBytes,
-    pluggedBytes: ledger.takenBytes,
+    pluggedBytes: ledger.sizeBytes,
+    limitBytes: ledger.limitBytes,
     residentBytes: bootResidentBytes + regionResidentBytes,
     bootResidentBytes,
     zonesResidentBytes,
@@ -36,22 +52,16 @@ export function sandboxMemory(sandbox: Sandbox): SandboxMemory {
 
 export function nodeMemory(
   sandboxes: readonly Sandbox[],
-  budget: {
-    readonly budgetBytes: number;
-    readonly bootMemoryBytes: number;
-    readonly all: readonly Sandbox[];
-  },
+  budgetBytes: number,
+  room: Room,
 ): NodeMemory {
   const views = sandboxes.map(sandboxMemory);
-  const committed = budget.all.map(({ ledger }) => ({
-    bootMemoryBytes: budget.bootMemoryBytes,
-    takenBytes: ledger.takenBytes,
-  }));
   return {
     residentBytes: views.reduce((sum, view) => sum + view.residentBytes, 0),
     pluggedBytes: views.reduce((sum, view) => sum + view.pluggedBytes, 0),
-    budgetBytes: budget.budgetBytes,
-    freeBudgetBytes: freeBudgetBytes(budget.budgetBytes, committed),
+    budgetBytes,
+    freeBudgetBytes: room.promisableBytes,
+    spareBytes: room.spareBytes,
     sandboxes: views,
   };
 }

@@ -15,12 +15,14 @@ import type {
   PlaceRequest,
   ProcessPlacement,
   ReclaimedZone,
+  ReclaimOptions,
   SandboxView,
 } from './controller-api.js';
 import type { EndedContainers } from './ended-containers.js';
 import { readPlacements } from './inspection.js';
-import { nodeMemory } from './memory-view.js';
-import { checkMemoryBytes, type Placer, place } from './placement/place.js';
+import { nodeMemory, zonesMemory } from './memory-view.js';
+import { checkMemoryBytes, nodeRoom, type Placer, place } from './placement/place.js';
+import { reclaimAll, reclaimContainer } from './reclaim.js';
 import type { RememberedRequests } from './requests/remembered.js';
 import type { Sandbox } from './sandbox/sandbox.js';
 
@@ -119,9 +121,11 @@ export class NodeController implements Controller {
       accelerator: facts.accelerator,
       bootMemoryBytes: facts.sandboxBootMemoryBytes,
       regionBytes: facts.sandboxRegionBytes,
-      pluggedBytes: sandbox.ledger.takenBytes,
+      pluggedBytes: sandbox.ledger.sizeBytes,
+      limitBytes: sandbox.ledger.limitBytes,
       containerCount: sandbox.liveCount,
       createdAt: sandbox.createdAt,
+      zombies: zonesMemory(sandbox, ({ state }) => state === 'zombie'),
     }));
   }
 
@@ -132,26 +136,25 @@ export class NodeController implements Controller {
 
   async reclaim(
     scope: { containerId: ContainerId } | { sandboxId: SandboxId } | null,
+    options: ReclaimOptions,
   ): Promise<{ returnedBytes: number; zones: readonly ReclaimedZone[] }> {
     const zones: ReclaimedZone[] = [];
     if (scope !== null && 'containerId' in scope) {
       const { sandbox, container } = this.#findLive(scope.containerId);
-      zones.push(await sandbox.zones.reclaim(container.facts.zone.zoneId, container.id));
+      zones.push(await reclaimContainer(sandbox, container, options));
     } else {
       const sandboxes =
         scope === null ? this.#sandboxes.values() : [this.#sandbox(scope.sandboxId)];
-      for (const sandbox of sandboxes) zones.push(...(await reclaimAll(sandbox)));
+      for (const sandbox of sandboxes) zones.push(...(await reclaimAll(sandbox, options)));
     }
     return { returnedBytes: zones.reduce((sum, zone) => sum + zone.returnedBytes, 0), zones };
   }
 
   memory(sandboxId: SandboxId | null): NodeMemory {
     const all = [...this.#sandboxes.values()];
-    return nodeMemory(sandboxId === null ? all : [this.#sandbox(sandboxId)], {
-      all,
-      budgetBytes: this.#parts.facts.budgetBytes,
-      bootMemoryBytes: this.#parts.facts.sandboxBootMemoryBytes,
-    });
+    const { placer, facts } = this.#parts;
+    const shown = sandboxId === null ? all : [this.#sandbox(sandboxId)];
+    return nodeMemory(shown, facts.budgetBytes, nodeRoom(placer));
   }
 
   info(): NodeInfo {
@@ -237,18 +240,4 @@ export class NodeController implements Controller {
   #checkOpen(): void {
     if (this.#closing !== null) throw new CzoneError('UNAVAILABLE', 'the node is stopping');
   }
-}
-
-/** A container that ends meanwhile is left out: its zone goes back whole. */
-async function reclaimAll(sandbox: Sandbox): Promise<ReclaimedZone[]> {
-  const zones: ReclaimedZone[] = [];
-  for (const container of sandbox.containers.values()) {
-    if (container.state !== 'RUNNING' && container.state !== 'PAUSED') continue;
-    try {
-      zones.push(await sandbox.zones.reclaim(container.facts.zone.zoneId, container.id));
-    } catch (error) {
-      if (container.finished === null) throw error;
-    }
-  }
-  return zones;
 }

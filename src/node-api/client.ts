@@ -60,6 +60,8 @@ export interface Placement {
   readonly cpuMillis?: number;
   readonly labels?: readonly Label[];
   readonly readyTimeoutMs?: number;
+  /** What it can use before its zone grows. */
+  readonly initialMemoryBytes?: number;
   readonly requestId?: string;
 }
 
@@ -112,6 +114,7 @@ export class NodeClient {
       cpuMillis: placement.cpuMillis ?? 0,
       labels: (placement.labels ?? []).map(({ key, value }) => ({ key, value })),
       readyTimeoutMs: placement.readyTimeoutMs ?? 0,
+      initialMemoryBytes: BigInt(placement.initialMemoryBytes ?? 0),
     });
     const response = await this.#call(
       this.#containers,
@@ -262,12 +265,14 @@ export class NodeClient {
     );
   }
 
-  /** null: all of the node. */
+  /** null: all of the node. `coldBytes`: first so much of each container's cold memory. */
   async reclaim(
     scope: { containerId: string } | { sandboxId: string } | null,
-    options: CallOptions = {},
+    options: CallOptions & { coldBytes?: number } = {},
   ): Promise<Reclaimed> {
-    const request = { requestId: randomUUID(), containerId: '', sandboxId: '', ...scope };
+    const coldBytes = BigInt(options.coldBytes ?? 0);
+    const requestId = randomUUID();
+    const request = { requestId, containerId: '', sandboxId: '', coldBytes, ...scope };
     return readReclaimed(
       await this.#call(this.#memory, this.#memory.reclaimMemory, options, 0, request),
     );

@@ -12,6 +12,7 @@ import type {
   GetMemoryResponse,
   ReclaimMemoryResponse,
   SandboxMemory,
+  ZoneMemory,
 } from '../protocol/gen/czone/node/v1/memory.js';
 import type { GetNodeInfoResponse } from '../protocol/gen/czone/node/v1/node.js';
 import type { Sandbox } from '../protocol/gen/czone/node/v1/sandboxes.js';
@@ -52,6 +53,7 @@ export function container(view: domain.ContainerView): Container {
     },
     guestPid: view.guestPid,
     plugGuestUs: count(view.plugGuestUs),
+    limitBytes: count(view.limitBytes),
   };
 }
 
@@ -79,6 +81,8 @@ export function sandbox(view: domain.SandboxView): Sandbox {
     pluggedBytes: count(view.pluggedBytes),
     containerCount: view.containerCount,
     createdAt: view.createdAt.toISOString(),
+    limitBytes: count(view.limitBytes),
+    zombies: view.zombies.map(zoneMemory),
   };
 }
 
@@ -88,6 +92,7 @@ export function memory(view: domain.NodeMemory): GetMemoryResponse {
     pluggedBytes: count(view.pluggedBytes),
     budgetBytes: count(view.budgetBytes),
     freeBudgetBytes: count(view.freeBudgetBytes),
+    spareBytes: count(view.spareBytes),
     sandboxes: view.sandboxes.map(sandboxMemory),
   };
 }
@@ -99,17 +104,29 @@ function sandboxMemory(view: domain.SandboxMemory): SandboxMemory {
     region: range(view.regionStart, view.regionBytes),
     regionBytes: count(view.regionBytes),
     pluggedBytes: count(view.pluggedBytes),
+    limitBytes: count(view.limitBytes),
     residentBytes: count(view.residentBytes),
     bootResidentBytes: count(view.bootResidentBytes),
     zonesResidentBytes: count(view.zonesResidentBytes),
     strayBytes: count(view.strayBytes),
     vmmBytes: count(view.vmmBytes),
-    zones: view.zones.map((zone) => ({
-      zoneId: zone.zoneId,
-      range: range(zone.rangeStart, zone.rangeBytes),
-      state: zone.state,
-      containerId: zone.containerId ?? '',
-      residentBytes: count(zone.residentBytes),
+    zones: view.zones.map(zoneMemory),
+  };
+}
+
+function zoneMemory(zone: domain.ZoneMemory): ZoneMemory {
+  return {
+    zoneId: zone.zoneId,
+    range: range(zone.rangeStart, zone.rangeBytes),
+    state: zone.state,
+    containerId: zone.containerId ?? '',
+    residentBytes: count(zone.residentBytes),
+    limitBytes: count(zone.limitBytes),
+    inUseBytes: count(zone.inUseBytes),
+    pins: zone.pins.map((pin) => ({
+      range: range(pin.start, pin.sizeBytes),
+      reason: pin.reason,
+      references: pin.references,
     })),
   };
 }
@@ -124,6 +141,10 @@ export function reclaimed(view: Reclaimed): ReclaimMemoryResponse {
       returnedBytes: count(zone.returnedBytes),
       durationUs: count(zone.durationUs),
       ranges: zone.ranges,
+      sizeBytes: count(zone.sizeBytes),
+      shrunkBytes: count(zone.shrunkBytes),
+      coldBytes: count(zone.coldBytes),
+      swappedBytes: count(zone.swappedBytes),
     })),
   };
 }

@@ -23,11 +23,12 @@ export function memoryService(
     reclaimMemory: unary(log, async (request) => {
       const requestId = validate.requestId(request.requestId);
       const scope = scopeOf(request);
+      const coldBytes = validate.coldBytes(request.coldBytes);
       const result = await repeats.once(
         'ReclaimMemory',
         requestId,
-        [request.containerId, request.sandboxId],
-        () => controller.reclaim(scope),
+        [request.containerId, request.sandboxId, coldBytes],
+        () => controller.reclaim(scope, { coldBytes }),
       );
       return reclaimed(result);
     }),

@@ -30,6 +30,7 @@ export function readContainer(message: containers.Container | null): domain.Cont
     zoneId: zoneId(message.zoneId),
     rangeStart: number(message.zoneRange?.start ?? 0n),
     rangeBytes: number(message.zoneRange?.sizeBytes ?? 0n),
+    limitBytes: number(message.limitBytes),
     memoryBytes: number(message.memoryBytes),
     state: nameOf(CONTAINER_STATE, message.state, 'container state'),
     endpoint: message.endpoint,
@@ -83,8 +84,10 @@ export function readSandbox(message: sandboxes.Sandbox): domain.SandboxView {
     bootMemoryBytes: number(message.bootMemoryBytes),
     regionBytes: number(message.regionBytes),
     pluggedBytes: number(message.pluggedBytes),
+    limitBytes: number(message.limitBytes),
     containerCount: message.containerCount,
     createdAt: new Date(message.createdAt),
+    zombies: message.zombies.map(readZone),
   };
 }
 
@@ -94,26 +97,40 @@ export function readMemory(message: memory.GetMemoryResponse): domain.NodeMemory
     pluggedBytes: number(message.pluggedBytes),
     budgetBytes: number(message.budgetBytes),
     freeBudgetBytes: number(message.freeBudgetBytes),
+    spareBytes: number(message.spareBytes),
     sandboxes: message.sandboxes.map((sandbox) => ({
       sandboxId: id(sandbox.sandboxId, parseSandboxId, 'sandbox'),
       tenantId: id(sandbox.tenantId, parseTenantId, 'tenant'),
       regionStart: number(sandbox.region?.start ?? 0n),
       regionBytes: number(sandbox.regionBytes),
       pluggedBytes: number(sandbox.pluggedBytes),
+      limitBytes: number(sandbox.limitBytes),
       residentBytes: number(sandbox.residentBytes),
       bootResidentBytes: number(sandbox.bootResidentBytes),
       zonesResidentBytes: number(sandbox.zonesResidentBytes),
       strayBytes: number(sandbox.strayBytes),
       vmmBytes: number(sandbox.vmmBytes),
-      zones: sandbox.zones.map((zone) => ({
-        zoneId: zoneId(zone.zoneId),
-        rangeStart: number(zone.range?.start ?? 0n),
-        rangeBytes: number(zone.range?.sizeBytes ?? 0n),
-        state: zone.state as domain.ZoneState,
-        containerId:
-          zone.containerId === '' ? null : id(zone.containerId, parseContainerId, 'container'),
-        residentBytes: number(zone.residentBytes),
-      })),
+      zones: sandbox.zones.map(readZone),
+    })),
+  };
+}
+
+function readZone(zone: memory.ZoneMemory): domain.ZoneMemory {
+  return {
+    zoneId: zoneId(zone.zoneId),
+    rangeStart: number(zone.range?.start ?? 0n),
+    rangeBytes: number(zone.range?.sizeBytes ?? 0n),
+    limitBytes: number(zone.limitBytes),
+    state: zone.state as domain.ZoneState,
+    containerId:
+      zone.containerId === '' ? null : id(zone.containerId, parseContainerId, 'container'),
+    residentBytes: number(zone.residentBytes),
+    inUseBytes: number(zone.inUseBytes),
+    pins: zone.pins.map((pin) => ({
+      start: number(pin.range?.start ?? 0n),
+      sizeBytes: number(pin.range?.sizeBytes ?? 0n),
+      reason: pin.reason as domain.PinReason,
+      references: pin.references,
     })),
   };
 }
@@ -128,6 +145,10 @@ export function readReclaimed(message: memory.ReclaimMemoryResponse): Reclaimed 
       returnedBytes: number(zone.returnedBytes),
       durationUs: number(zone.durationUs),
       ranges: zone.ranges,
+      sizeBytes: number(zone.sizeBytes),
+      shrunkBytes: number(zone.shrunkBytes),
+      coldBytes: number(zone.coldBytes),
+      swappedBytes: number(zone.swappedBytes),
     })),
   };
 }

@@ -15,7 +15,7 @@ import {
   type SandboxId,
   type TenantId,
 } from '../protocol/ids.js';
-import { formatSize } from '../protocol/units.js';
+import { formatSize, PAGE_BYTES } from '../protocol/units.js';
 import * as limits from './limits.js';
 
 const NAME_RULE = 'is not 1 to 63 of [a-z0-9-], without a dash at its ends';
@@ -36,6 +36,7 @@ export function placeRequest(request: PlaceFunctionRequest): PlaceRequest {
     cpuMillis: cpuMillis(request.cpuMillis),
     labels: labels(request.labels),
     readyTimeoutMs: atMost('ready_timeout_ms', request.readyTimeoutMs, limits.READY_TIMEOUT_MS_MAX),
+    initialMemoryBytes: initialMemoryBytes(request.initialMemoryBytes, request.memoryBytes),
   };
 }
 
@@ -84,6 +85,20 @@ export function graceMs(value: number): number {
 
 export function tailBytes(value: bigint): number {
   if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid('tail_bytes', 'is too large');
+  return Number(value);
+}
+
+/** 0: none. A part of a page is none either. */
+export function coldBytes(value: bigint): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid('cold_bytes', 'is too large');
+  if (value !== 0n && value < BigInt(PAGE_BYTES)) {
+    throw invalid('cold_bytes', `${value} is neither 0 nor a page of ${PAGE_BYTES} bytes`);
+  }
+  return Number(value);
+}
+
+function initialMemoryBytes(value: bigint, memory: bigint): number {
+  if (value > memory) throw invalid('initial_memory_bytes', `${value} is more than memory_bytes`);
   return Number(value);
 }
 

@@ -2,6 +2,7 @@
 // Commands against a fake node: tables for people, --json for programs.
 import t from 'tap';
 import type { ContainerView } from '../../src/host/controller-api.js';
+import type { ZoneId } from '../../src/protocol/ids.js';
 import { MIB } from '../../src/protocol/units.js';
 import { cli } from './run-cli.js';
 
@@ -102,20 +103,50 @@ t.test('of several containers all are stopped that can be', async (t) => {
   t.equal(error.code, 'NOT_FOUND');
 });
 
+t.test('memory names the pages that keep a zone of an ended container', async (t) => {
+  const { czone, controller } = await cli(t);
+  controller.zombies = [
+    {
+      zoneId: 9 as ZoneId,
+      rangeStart: 2 ** 33,
+      rangeBytes: 32 * MIB,
+      limitBytes: 64 * MIB,
+      state: 'zombie',
+      containerId: null,
+      residentBytes: 12_288,
+      inUseBytes: 8192,
+      pins: [{ start: 2 ** 33 + 4096, sizeBytes: 8192, reason: 'reference', references: 2 }],
+    },
+  ];
+  controller.add();
+  const { stdout } = await czone('memory');
+  t.match(stdout, /9 +0x200000000 +32 MiB +64 MiB +zombie +12 KiB +-/);
+  t.match(stdout, /zone 9 outlives its container: 8 KiB are in use/);
+  t.match(stdout, /8 KiB at 0x200001000, by a reference outside of page tables.*\(2 references\)/);
+  t.match(JSON.parse((await czone('sandboxes', '--json')).stdout), {
+    sandboxes: [{ zombies: [{ zoneId: 9, inUseBytes: 8192, pins: [{ reason: 'reference' }] }] }],
+  });
+});
+
 t.test('memory, reclaim, sandboxes, info and inspect', async (t) => {
   const { czone, controller } = await cli(t);
   const { containerId, sandboxId } = controller.add();
   const memory = await czone('memory');
   t.match(memory.stdout, /on the host 100 MiB, plugged 66 MiB, budget 8 GiB/);
-  t.match(memory.stdout, new RegExp(`1 +0x100000000 +66 MiB +plugged +40 MiB +${containerId}`));
+  t.match(
+    memory.stdout,
+    new RegExp(`1 +0x100000000 +66 MiB +66 MiB +plugged +40 MiB +${containerId}`),
+  );
   t.match(JSON.parse((await czone('memory', '--sandbox', 'b', '--json')).stdout), {
     sandboxes: [{ sandboxId, strayBytes: 0, zones: [{ residentBytes: 40 * MIB }] }],
   });
   t.match((await czone('reclaim')).stdout, /24 MiB returned to the host\n$/);
   await czone('reclaim', '--container', 'a');
-  t.strictSame(controller.calls.at(-1)?.args, [{ containerId }]);
+  t.strictSame(controller.calls.at(-1)?.args, [{ containerId }, { coldBytes: 0 }]);
   await czone('reclaim', '--sandbox', sandboxId);
-  t.strictSame(controller.calls.at(-1)?.args, [{ sandboxId }]);
+  t.strictSame(controller.calls.at(-1)?.args, [{ sandboxId }, { coldBytes: 0 }]);
+  t.match((await czone('reclaim', '--cold', '4MiB')).stdout, /58 MiB +8 MiB +4 MiB +1 MiB\n/);
+  t.strictSame(controller.calls.at(-1)?.args, [null, { coldBytes: 4 * MIB }]);
   t.match((await czone('sandboxes')).stdout, /vm-b0000000 +acme +READY +1 +66 MiB/);
   t.match((await czone('info')).stdout, /accelerator: +tcg: \/dev\/kvm does not exist/);
   t.match(JSON.parse((await czone('info', '--json')).stdout), {

@@ -82,6 +82,10 @@ class DemoController extends FakeController {
       returnedBytes,
       durationUs: 900,
       ranges: 1,
+      sizeBytes: view.rangeBytes,
+      shrunkBytes: 0,
+      coldBytes: 0,
+      swappedBytes: 0,
     };
     return { returnedBytes, zones: [zone] };
   }

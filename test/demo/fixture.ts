@@ -69,6 +69,7 @@ function viewOf({ plan, toMs, mib }: Life, at: number, start: number): Container
     zoneId: (at + 1) as ZoneId,
     rangeStart: start,
     rangeBytes: plan.memoryBytes + 2 * MIB,
+    limitBytes: plan.memoryBytes + 2 * MIB,
     memoryBytes: plan.memoryBytes,
     state: 'EXITED',
     endpoint: `http://127.0.0.1:${20_000 + at}`,
@@ -116,9 +117,12 @@ function sampleAt(ms: number, lives: readonly Life[], views: readonly ContainerV
           zoneId: view.zoneId,
           rangeStart: view.rangeStart,
           rangeBytes: view.rangeBytes,
+          limitBytes: view.limitBytes,
           state: ms < one.fromMs ? 'reserved' : 'plugged',
           containerId: view.containerId,
           residentBytes: Math.round(Math.max(one.mib(ms), 0) * 256) * 4096,
+          inUseBytes: 0,
+          pins: [],
         },
       ];
     });
@@ -130,6 +134,7 @@ function sampleAt(ms: number, lives: readonly Life[], views: readonly ContainerV
       regionStart: 4 * GIB,
       regionBytes: GIB,
       pluggedBytes: zones.reduce((sum, zone) => sum + zone.rangeBytes, 0),
+      limitBytes: zones.reduce((sum, zone) => sum + zone.limitBytes, 0),
       residentBytes: bootResidentBytes + zonesResidentBytes,
       bootResidentBytes,
       zonesResidentBytes,

@@ -25,6 +25,19 @@ t.test('reads what the kernel tells', async (t) => {
   t.equal(await cgroup.frozen(), true);
 });
 
+t.test('tells what a reclaim took, and asks for no more than it was told to', async (t) => {
+  const directory = t.testdir();
+  const cgroup = await fixture(directory, {
+    'memory.current': '1048576\n',
+    'memory.swap.current': '4096\n',
+    'memory.reclaim': '',
+  });
+  t.strictSame(await cgroup.reclaim(65536), { reclaimedBytes: 0, swappedBytes: 0 });
+  t.equal(await readFile(join(directory, 'memory.reclaim'), 'utf8'), '65536');
+  const gone = new Cgroup(join(directory, 'gone'));
+  await t.rejects(gone.reclaim(65536), { code: 'ENOENT' });
+});
+
 t.test('one that is gone has killed nobody, is empty and can be removed', async (t) => {
   const cgroup = new Cgroup(join(t.testdir(), 'gone'));
   t.equal(await cgroup.oomKills(), 0);

@@ -180,6 +180,7 @@ export class FakeSandbox {
       pids: async () => [],
       oomKills: async () => this.oomKillCount,
       memoryCurrentBytes: async () => 4096,
+      reclaim: async (bytes) => ({ reclaimedBytes: bytes, swappedBytes: 0 }),
       remove: async () => this.#unmake('cgroup', id),
     };
   }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
-import { readContainerId, readGraceMs, readStartRequest } from '../../src/guest/request.js';
+import {
+  readBytes,
+  readContainerId,
+  readGraceMs,
+  readStartRequest,
+} from '../../src/guest/request.js';
 import type { StartContainerRequest } from '../../src/protocol/gen/czone/guest/v1/agent.js';
 import { startRequest } from './start-request.js';
 
@@ -10,6 +15,13 @@ t.test('takes a request that is right', async (t) => {
   t.equal(spec.cpuMillis, 500);
   t.ok(spec.environment.includes('MODE=fast'));
   t.ok(spec.environment.includes('PORT=8080'));
+});
+
+t.test('bytes of a reclaim are whole pages', async (t) => {
+  t.equal(readBytes(10_000n), 8192);
+  for (const bytes of [0n, 4095n, 2n ** 63n]) {
+    t.throws(() => readBytes(bytes), { code: 'INVALID_ARGUMENT', field: 'bytes' });
+  }
 });
 
 t.test('nothing runs as root', async (t) => {

@@ -63,10 +63,12 @@ t.test('before a VMM connects, commands end with DISCONNECTED', async (t) => {
   const given = options(t);
   const device = addon.createDevice(given, () => t.fail('there is no event'));
   t.equal(statSync(given.socketPath).mode & 0o777, 0o600);
-  t.match(await device.plug(1, REGION, 4 * MIB, 1000), {
+  t.match(await device.plug(1, REGION, 4 * MIB, 8 * MIB, 1000), {
     result: 'DISCONNECTED',
     residentBeforeBytes: -1,
     zones: [],
+    pins: [],
+    sizeBytes: 0,
   });
   t.match(await device.list(1000), { result: 'DISCONNECTED' });
   t.throws(() => device.discard(REGION, 4 * MIB), /no VMM is connected/);
@@ -76,13 +78,18 @@ t.test('before a VMM connects, commands end with DISCONNECTED', async (t) => {
 t.test('wrong command arguments reject', async (t) => {
   const device = addon.createDevice(options(t), () => {});
   t.teardown(() => device.close());
-  await t.rejects(device.plug(0, REGION, 4 * MIB, 1000), /zone id 0/);
-  await t.rejects(device.plug(17, REGION, 4 * MIB, 1000), /zone id 17/);
-  await t.rejects(device.plug(1, REGION, 2 * MIB, 1000), /smaller/);
-  await t.rejects(device.plug(1, REGION + MIB, 4 * MIB, 1000), /block/);
-  await t.rejects(device.plug(1, REGION - 2 * MIB, 4 * MIB, 1000), /outside the region/);
-  await t.rejects(device.plug(1, REGION, 66 * MIB, 1000), /outside the region/);
-  await t.rejects(device.unplug(1, REGION, 4 * MIB, -1), /timeoutMs/);
+  await t.rejects(device.plug(0, REGION, 4 * MIB, 4 * MIB, 1000), /zone id 0/);
+  await t.rejects(device.plug(17, REGION, 4 * MIB, 4 * MIB, 1000), /zone id 17/);
+  await t.rejects(device.plug(1, REGION, 2 * MIB, 4 * MIB, 1000), /smaller/);
+  await t.rejects(device.plug(1, REGION + MIB, 4 * MIB, 4 * MIB, 1000), /block/);
+  await t.rejects(device.plug(1, REGION - 2 * MIB, 4 * MIB, 4 * MIB, 1000), /outside the region/);
+  await t.rejects(device.plug(1, REGION, 66 * MIB, 66 * MIB, 1000), /outside the region/);
+  await t.rejects(device.plug(1, REGION, 8 * MIB, 4 * MIB, 1000), /limit/);
+  await t.rejects(device.plug(1, REGION, 8 * MIB, 9 * MIB, 1000), /limit/);
+  await t.rejects(device.plug(1, REGION, 8 * MIB, 66 * MIB, 1000), /limit/);
+  await t.rejects(device.unplug(1, REGION, 4 * MIB, 4 * MIB, false, -1), /timeoutMs/);
+  await t.rejects(device.unplug(1, REGION, 4 * MIB, 4 * MIB, 1 as never, 1), /zombie/);
+  await t.rejects(device.resize(1, REGION, 3 * MIB, 1), /block/);
   await t.rejects(device.report(1.5, REGION, 4 * MIB, 1), /zoneId/);
 });
 

@@ -17,6 +17,7 @@ t.test('a placement reaches the controller whole and its view comes back whole',
     cpuMillis: 500,
     labels: [{ key: 'team', value: 'web' }],
     readyTimeoutMs: 9_000,
+    initialMemoryBytes: 16 * MIB,
     requestId: 'r-1',
   });
   t.strictSame(controller.calls[0], {
@@ -31,6 +32,7 @@ t.test('a placement reaches the controller whole and its view comes back whole',
         cpuMillis: 500,
         labels: [{ key: 'team', value: 'web' }],
         readyTimeoutMs: 9_000,
+        initialMemoryBytes: 16 * MIB,
       },
     ],
   });
@@ -90,10 +92,22 @@ t.test('sandboxes, memory, reclaim and info come back as the controller gave the
   t.strictSame(await client.memory(), controller.memory(null));
   t.strictSame(await client.memory(view.sandboxId), controller.memory(view.sandboxId));
   t.strictSame(await client.info(), controller.info());
-  t.strictSame(await client.reclaim(null), await controller.reclaim(null));
+  for (const coldBytes of [0, 3 * MIB]) {
+    t.strictSame(
+      await client.reclaim(null, { coldBytes }),
+      await controller.reclaim(null, { coldBytes }),
+    );
+  }
+  await t.rejects(client.reclaim(null, { coldBytes: 100 }), {
+    code: 'INVALID_ARGUMENT',
+    message: /cold_bytes/,
+  });
   for (const scope of [{ containerId: view.containerId }, { sandboxId: view.sandboxId }]) {
     t.equal((await client.reclaim(scope)).zones.length, 1);
-    t.strictSame(controller.calls.at(-1), { method: 'reclaim', args: [scope] });
+    t.strictSame(controller.calls.at(-1), {
+      method: 'reclaim',
+      args: [scope, { coldBytes: 0 }],
+    });
   }
   t.strictSame(await client.deleteSandbox(view.sandboxId), { returnedBytes: 80 * MIB });
   t.strictSame(await client.deleteSandbox(view.sandboxId), { returnedBytes: 0 });

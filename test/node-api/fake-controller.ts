@@ -9,7 +9,9 @@ import type {
   PlaceRequest,
   ProcessPlacement,
   ReclaimedZone,
+  ReclaimOptions,
   SandboxView,
+  ZoneMemory,
 } from '../../src/host/controller-api.js';
 import { CzoneError } from '../../src/protocol/errors.js';
 import {
@@ -36,6 +38,8 @@ export class FakeController implements Controller {
   logChunks: Uint8Array[] = [Buffer.from('line 1\n'), Buffer.from('line 2\n')];
   logSignal: AbortSignal | null = null;
   closed = false;
+  /** Of every sandbox that is made or asked for. */
+  zombies: ZoneMemory[] = [];
   readonly #containers: ContainerView[] = [];
   readonly #sandboxes: SandboxView[] = [];
   #clockMs = Date.parse('2026-01-01T00:00:00Z');
@@ -77,6 +81,7 @@ export class FakeController implements Controller {
       zoneId: must(parseZoneId((index % 4095) + 1)),
       rangeStart: REGION_START + index * 68 * MIB,
       rangeBytes: 66 * MIB,
+      limitBytes: 66 * MIB,
       memoryBytes: 64 * MIB,
       state: 'RUNNING',
       endpoint: `http://127.0.0.1:${20000 + index}`,
@@ -179,8 +184,9 @@ export class FakeController implements Controller {
 
   async reclaim(
     scope: { containerId: ContainerId } | { sandboxId: SandboxId } | null,
+    options: ReclaimOptions,
   ): Promise<{ returnedBytes: number; zones: readonly ReclaimedZone[] }> {
-    this.#called('reclaim', scope);
+    this.#called('reclaim', scope, options);
     const zones = this.#containers
       .filter((view) =>
         scope === null
@@ -196,6 +202,10 @@ export class FakeController implements Controller {
         returnedBytes: 24 * MIB,
         durationUs: 1_500,
         ranges: 3,
+        sizeBytes: 58 * MIB,
+        shrunkBytes: 8 * MIB,
+        coldBytes: Math.min(options.coldBytes, 5 * MIB),
+        swappedBytes: options.coldBytes === 0 ? 0 : MIB,
       }));
     return { returnedBytes: zones.length * 24 * MIB, zones };
   }
@@ -213,12 +223,14 @@ export class FakeController implements Controller {
       pluggedBytes: 66 * MIB,
       budgetBytes: 8 * GIB,
       freeBudgetBytes: 8 * GIB - 66 * MIB,
+      spareBytes: 8 * GIB - 60 * MIB,
       sandboxes: sandboxes.map((sandbox) => ({
         sandboxId: sandbox.sandboxId,
         tenantId: sandbox.tenantId,
         regionStart: REGION_START,
         regionBytes: sandbox.regionBytes,
         pluggedBytes: 66 * MIB,
+        limitBytes: 66 * MIB,
         residentBytes: 100 * MIB,
         bootResidentBytes: 60 * MIB,
         zonesResidentBytes: 40 * MIB,
@@ -226,14 +238,20 @@ export class FakeController implements Controller {
         vmmBytes: 30 * MIB,
         zones: this.#containers
           .filter((view) => view.sandboxId === sandbox.sandboxId)
-          .map((view) => ({
-            zoneId: view.zoneId,
-            rangeStart: view.rangeStart,
-            rangeBytes: view.rangeBytes,
-            state: 'plugged' as const,
-            containerId: view.state === 'EXITED' ? null : view.containerId,
-            residentBytes: 40 * MIB,
-          })),
+          .map(
+            (view): ZoneMemory => ({
+              zoneId: view.zoneId,
+              rangeStart: view.rangeStart,
+              rangeBytes: view.rangeBytes,
+              state: 'plugged',
+              containerId: view.state === 'EXITED' ? null : view.containerId,
+              limitBytes: view.limitBytes,
+              residentBytes: 40 * MIB,
+              inUseBytes: 0,
+              pins: [],
+            }),
+          )
+          .concat(this.zombies),
       })),
     };
   }
@@ -295,8 +313,10 @@ export class FakeController implements Controller {
       bootMemoryBytes: 256 * MIB,
       regionBytes: 2 * GIB,
       pluggedBytes: 66 * MIB,
+      limitBytes: 66 * MIB,
       containerCount: 1,
       createdAt: new Date(this.#clockMs++),
+      zombies: this.zombies,
     };
     this.#sandboxes.push(sandbox);
     return sandbox;

@@ -43,6 +43,9 @@ class FakeRuntime implements Runtime {
   }
   async pause() {}
   async resume() {}
+  async reclaim(_id: string, bytes: number) {
+    return { reclaimedBytes: bytes - 4096, swappedBytes: 8192 };
+  }
   async list() {
     return this.started.map(({ id, zoneId }) => ({
       containerId: id,

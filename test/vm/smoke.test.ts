@@ -23,6 +23,7 @@ const request: PlaceRequest = {
   cpuMillis: 0,
   labels: [],
   readyTimeoutMs: 0,
+  initialMemoryBytes: 0,
 };
 
 await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
@@ -49,7 +50,7 @@ await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
   t.match(await response.text(), /<html/);
 
   t.equal((await controller.pause(containerId)).state, 'PAUSED');
-  const reclaimed = await controller.reclaim({ containerId });
+  const reclaimed = await controller.reclaim({ containerId }, { coldBytes: 0 });
   t.ok(reclaimed.returnedBytes >= 0 && reclaimed.zones.length === 1);
   t.equal((await controller.resume(containerId)).state, 'RUNNING');
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // czone memory: where the host's bytes are, VM by VM and zone by zone.
 import type { Command } from 'commander';
-import type { NodeMemory, SandboxMemory } from '../../host/controller-api.js';
+import type {
+  NodeMemory,
+  PinReason,
+  SandboxMemory,
+  ZoneMemory,
+} from '../../host/controller-api.js';
 import { formatSize } from '../../protocol/units.js';
 import { action, nodeOptions } from '../command.js';
 import { fullSandboxIds } from '../container-id.js';
@@ -38,18 +43,42 @@ async function human(view: NodeMemory): Promise<string> {
   const size = formatSize;
   const parts = [
     `on the host ${size(view.residentBytes)}, plugged ${size(view.pluggedBytes)}, ` +
-      `budget ${size(view.budgetBytes)} (${size(view.freeBudgetBytes)} free)`,
+      `budget ${size(view.budgetBytes)} (${size(view.freeBudgetBytes)} can be promised, ` +
+      `${size(view.spareBytes)} can be plugged)`,
   ];
   for (const vm of view.sandboxes) {
     parts.push('', describeVm(vm));
     if (vm.zones.length === 0) continue;
     const rows = vm.zones.map((zone) => [
       ...[`  ${zone.zoneId}`, address(zone.rangeStart), size(zone.rangeBytes)],
-      ...[zone.state, size(zone.residentBytes), zone.containerId ?? '-'],
+      ...[size(zone.limitBytes), zone.state, size(zone.residentBytes), zone.containerId ?? '-'],
     ]);
-    parts.push(table(['  ZONE', '>START', '>SIZE', 'STATE', '>ON HOST', 'CONTAINER'], rows));
+    const head = ['  ZONE', '>START', '>SIZE', '>LIMIT', 'STATE', '>ON HOST', 'CONTAINER'];
+    parts.push(table(head, rows));
+    for (const zone of vm.zones) {
+      if (zone.state === 'zombie') parts.push(...describeZombie(zone, address));
+    }
   }
   return parts.join('\n');
+}
+
+const REASONS: Readonly<Record<PinReason, string>> = {
+  unknown: 'for a reason that the guest does not know',
+  reference: 'by a reference outside of page tables: a pipe, direct I/O',
+  longterm: 'pinned by a device or io_uring',
+  mapped: 'still mapped by a process',
+  cache: 'in the cache of a file or of swap',
+};
+
+function describeZombie(zone: ZoneMemory, address: (bytes: number) => string): string[] {
+  return [
+    `  zone ${zone.zoneId} outlives its container: ${formatSize(zone.inUseBytes)} are in use`,
+    ...zone.pins.map(
+      (pin) =>
+        `    ${formatSize(pin.sizeBytes)} at ${address(pin.start)}, ` +
+        `${REASONS[pin.reason]} (${pin.references} references)`,
+    ),
+  ];
 }
 
 function describeVm(vm: SandboxMemory): string {
@@ -58,7 +87,8 @@ function describeVm(vm: SandboxMemory): string {
     `${vm.sandboxId} of ${vm.tenantId}: on the host ${size(vm.residentBytes)}` +
       ` (kernel and shared ${size(vm.bootResidentBytes)}, zones ${size(vm.zonesResidentBytes)})` +
       `, the VMM itself ${size(vm.vmmBytes)}`,
-    `  region ${size(vm.regionBytes)}, plugged ${size(vm.pluggedBytes)}`,
+    `  region ${size(vm.regionBytes)}, plugged ${size(vm.pluggedBytes)}` +
+      ` of at most ${size(vm.limitBytes)}`,
   ];
   if (vm.strayBytes !== 0) {
     lines.push(`  FAULT: ${size(vm.strayBytes)} lie in the region outside of any zone`);

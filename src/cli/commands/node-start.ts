@@ -6,7 +6,7 @@ import type { NodeConfigInput } from '../../host/config.js';
 import { action, nodeOptions, type Run } from '../command.js';
 import { formatSweep } from '../format-sweep.js';
 import { packageVersion } from '../package-version.js';
-import { readCount, readDuration, readSize } from '../read-options.js';
+import { readCount, readDuration, readFactor, readSize } from '../read-options.js';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
@@ -15,6 +15,8 @@ interface Options {
   readonly bootMemory?: string;
   readonly maxSandboxes?: string;
   readonly budget?: string;
+  readonly overcommit?: string;
+  readonly initialMemory?: string;
   readonly vcpus?: string;
   readonly sandboxIdle?: string;
   readonly readyTimeout?: string;
@@ -40,6 +42,8 @@ export function nodeStart(node: Command): void {
       .option('--boot-memory <size>', 'memory of a VM beside its zones (default: 256MiB)')
       .option('--max-sandboxes <n>', 'at most so many VMs (default: 8)')
       .option('--budget <size>', 'boot memory and zones of all VMs (default: 3/4 of what is free)')
+      .option('--overcommit <n>', 'promise containers so many times the budget (default: 1)')
+      .option('--initial-memory <size>', 'what a container has before it grows (default: 8MiB)')
       .option('--vcpus <n>', 'virtual CPUs of a VM (default: 2)')
       .option('--sandbox-idle <time>', 'end a VM without containers after; 0: never (default: 5m)')
       .option('--ready-timeout <time>', 'how long a container may take to answer (default: 120s)')
@@ -89,6 +93,8 @@ function configOf(options: Options, run: Run): NodeConfigInput {
     bootMemoryBytes: given(options.bootMemory, size('--boot-memory')),
     maxSandboxes: given(options.maxSandboxes, count('--max-sandboxes')),
     budgetBytes: given(options.budget, size('--budget')),
+    overcommit: given(options.overcommit, (text) => readFactor('--overcommit', text)),
+    firstBytes: given(options.initialMemory, size('--initial-memory')),
     vcpus: given(options.vcpus, count('--vcpus')),
     sandboxIdleMs: given(options.sandboxIdle, time('--sandbox-idle')),
     defaultReadyTimeoutMs: given(options.readyTimeout, time('--ready-timeout')),

@@ -22,6 +22,7 @@ interface Options {
   readonly label?: readonly string[];
   readonly count: string;
   readonly readyTimeout?: string;
+  readonly initialMemory?: string;
 }
 
 export function place(program: Command): void {
@@ -35,6 +36,7 @@ export function place(program: Command): void {
       )
       .requiredOption('--tenant <name>', 'the trust domain; tenants never share a VM')
       .requiredOption('--memory <size>', 'what each container can use, e.g. 64MiB')
+      .option('--initial-memory <size>', 'what it has before it grows (default: the node says)')
       .option('--image <path>', "an OCI layout instead of the catalogue's image")
       .option('--cpu <cpus>', 'at most so many CPUs, e.g. 0.5 or 500m (default: no limit)')
       .option('--env <name=value>', 'a variable of the environment; may be given again', collect)
@@ -59,6 +61,9 @@ export function place(program: Command): void {
         ...(options.readyTimeout === undefined
           ? {}
           : { readyTimeoutMs: readDuration('--ready-timeout', options.readyTimeout) }),
+        ...(options.initialMemory === undefined
+          ? {}
+          : { initialMemoryBytes: readSize('--initial-memory', options.initialMemory) }),
       };
       const { describeStart } = await import('../describe.js');
       await withNode(run, async (client) => {

@@ -7,10 +7,12 @@ import { formatSize } from '../../protocol/units.js';
 import { action, nodeOptions, type Run } from '../command.js';
 import { fullContainerIds, fullSandboxIds } from '../container-id.js';
 import { withNode } from '../node-connection.js';
+import { readSize } from '../read-options.js';
 
 interface Options {
   readonly container?: string;
   readonly sandbox?: string;
+  readonly cold?: string;
 }
 
 export function reclaim(program: Command): void {
@@ -19,11 +21,16 @@ export function reclaim(program: Command): void {
       .command('reclaim')
       .summary('take back what live containers have freed')
       .description(
-        'Returns free pages of live containers to the host and tells the bytes that the host has back.\n' +
-          'Without an option: of all containers of the node.',
+        'Returns free pages of live containers to the host, makes their zones smaller where most\n' +
+          'of one is free, and tells the bytes that the host has back. Of all containers of the\n' +
+          'node, unless some are named.',
       )
       .option('--container <id>', 'only of this container')
-      .option('--sandbox <id>', 'only of the containers of this VM'),
+      .option('--sandbox <id>', 'only of the containers of this VM')
+      .option(
+        '--cold <size>',
+        'first take up to so much of what each container has not used of late, e.g. 16MiB',
+      ),
   ).action(
     action(async (run, options: Options) => {
       if (options.container !== undefined && options.sandbox !== undefined) {
@@ -33,15 +40,22 @@ export function reclaim(program: Command): void {
       }
       await withNode(run, async (client) => {
         const scope = await scopeOf(client, options, run);
-        const result = await client.reclaim(scope, run);
+        const coldBytes = options.cold === undefined ? 0 : readSize('--cold', options.cold);
+        const result = await client.reclaim(scope, { ...run, coldBytes });
         await run.output.result(result, async () => {
           if (result.zones.length === 0) return 'no live containers; nothing to take back';
           const { duration, table } = await import('../table.js');
           const rows = result.zones.map((zone) => [
             ...[zone.containerId, String(zone.zoneId), formatSize(zone.residentBeforeBytes)],
             ...[formatSize(zone.returnedBytes), String(zone.ranges), duration(zone.durationUs)],
+            ...[zone.sizeBytes, zone.shrunkBytes].map(formatSize),
+            ...(coldBytes === 0 ? [] : [zone.coldBytes, zone.swappedBytes].map(formatSize)),
           ]);
-          const head = ['CONTAINER', '>ZONE', '>ON HOST BEFORE', '>RETURNED', '>RANGES', '>TIME'];
+          const head = [
+            ...['CONTAINER', '>ZONE', '>ON HOST BEFORE', '>RETURNED', '>RANGES', '>TIME'],
+            ...['>SIZE NOW', '>SMALLER BY'],
+            ...(coldBytes === 0 ? [] : ['>COLD', '>TO SWAP']),
+          ];
           return `${table(head, rows)}\n${formatSize(result.returnedBytes)} returned to the host`;
         });
       });

@@ -7,6 +7,7 @@ import {
   type GetInfoResponse,
   type InspectContainerResponse,
   type ListContainersResponse,
+  type ReclaimContainerResponse,
   type StartContainerRequest,
   type StartContainerResponse,
   type WatchResponse,
@@ -64,6 +65,14 @@ export class AgentClient {
   async resumeContainer(containerId: string): Promise<void> {
     await this.#call<unknown>(`container ${containerId}`, LIMITS.agentCallMs, (options, done) =>
       this.#client.resumeContainer({ containerId }, new Metadata(), options, done),
+    );
+  }
+
+  /** Up to so many bytes of cold memory. */
+  reclaimContainer(containerId: string, bytes: number): Promise<ReclaimContainerResponse> {
+    const request = { containerId, bytes: BigInt(bytes) };
+    return this.#call(`container ${containerId}`, LIMITS.coldReclaimMs, (options, done) =>
+      this.#client.reclaimContainer(request, new Metadata(), options, done),
     );
   }
 

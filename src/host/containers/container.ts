@@ -27,7 +27,10 @@ export interface ContainerFacts {
   readonly tenantId: TenantId;
   readonly functionId: FunctionId;
   readonly imageDigest: string;
+  /** As it was reserved. */
   readonly zone: LedgerZone;
+  /** What lies under its id now: it, or nothing, or the zone of another container. */
+  readonly zoneNow: () => LedgerZone | null;
   readonly address: string;
   readonly memoryBytes: number;
   readonly startKind: 'COLD' | 'WARM_SANDBOX';
@@ -51,8 +54,11 @@ export class Container {
   /** Fulfilled when an ended container's zone was dealt with. null: it has not ended. */
   finished: Promise<void> | null = null;
 
+  #zone: LedgerZone;
+
   constructor(facts: ContainerFacts) {
     this.facts = facts;
+    this.#zone = facts.zone;
   }
 
   get id(): ContainerId {
@@ -60,12 +66,15 @@ export class Container {
   }
 
   view(): ContainerView {
-    const { zone, address: _address, ...facts } = this.facts;
+    const { zone, zoneNow, address: _address, ...facts } = this.facts;
+    const now = zoneNow();
+    if (now?.containerId === this.id) this.#zone = now;
     return {
       ...facts,
       zoneId: zone.zoneId,
       rangeStart: zone.start,
-      rangeBytes: zone.sizeBytes,
+      rangeBytes: this.#zone.sizeBytes,
+      limitBytes: zone.limitBytes,
       state: this.state,
       endpoint: this.hostPort === null ? '' : `http://127.0.0.1:${this.hostPort}`,
       stages: this.stages,

@@ -29,10 +29,23 @@ export interface DeviceReply {
   readonly residentBeforeBytes: number;
   /** Allocated bytes that the discards freed. */
   readonly returnedBytes: number;
-  /** REPORT: ranges that the guest named. */
+  /** Ranges that the guest named. */
   readonly ranges: number;
+  /** PLUG and RESIZE with OK: bytes of the zone now; else 0. */
+  readonly sizeBytes: number;
   /** LIST: what the guest has plugged; else empty. */
   readonly zones: readonly GuestZone[];
+  /** UNPLUG with BUSY: what still uses the zombie, as far as the guest names it; else empty. */
+  readonly pins: readonly GuestPin[];
+}
+
+/** Pages of a zombie in use, for one reason. */
+export interface GuestPin {
+  readonly addr: number;
+  readonly sizeBytes: number;
+  /** VIRTIO_CZONE_PIN_*, or a number that is not known yet. */
+  readonly reason: number;
+  readonly references: number;
 }
 
 export interface GuestZone {
@@ -41,18 +54,41 @@ export interface GuestZone {
   readonly state: number;
   readonly addr: number;
   readonly sizeBytes: number;
+  readonly limitBytes: number;
   readonly freeBytes: number;
+}
+
+/** What driver and device both have. */
+export interface DeviceFeatures {
+  readonly report: boolean;
+  readonly resize: boolean;
+  readonly zombie: boolean;
 }
 
 export type DeviceEvent =
   /** QEMU has connected to the socket. */
   | { readonly kind: 'connected' }
   /** The guest's driver has started the queues: commands can be given. */
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly features: DeviceFeatures }
   /** QEMU or the driver has gone; commands under way end with DISCONNECTED. */
   | { readonly kind: 'disconnected'; readonly reason: string }
   /** The peer broke the protocol; what it asked was refused. */
-  | { readonly kind: 'violation'; readonly detail: string };
+  | { readonly kind: 'violation'; readonly detail: string }
+  /** A zone asks to have so much. Only the newest of a zone is told, and not too often. */
+  | {
+      readonly kind: 'want';
+      readonly zoneId: number;
+      /** When it asked. */
+      readonly sizeBytes: number;
+      readonly wantedBytes: number;
+    }
+  /** Pages of a zombie have become free: UNPLUG is worth another try. */
+  | {
+      readonly kind: 'released';
+      readonly zoneId: number;
+      readonly sizeBytes: number;
+      readonly pagesInUse: number;
+    };
 
 export interface DeviceOptions {
   /** Where the vhost-user back-end listens (unix, 0600). At most 107 bytes. */
@@ -65,10 +101,32 @@ export interface DeviceOptions {
 }
 
 export interface NativeDevice {
-  /** PLUG. Rejects only on wrong arguments; what the guest says stands in the reply. */
-  plug(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
-  /** UNPLUG; on OK the whole range was discarded before the promise is fulfilled. */
-  unplug(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
+  /**
+   * PLUG. Rejects only on wrong arguments, and on what contradicts what the device knows of
+   * its zones; what the guest says stands in the reply. UNSUPPORTED: a limit above the
+   * size without the feature.
+   */
+  plug(
+    zoneId: number,
+    addr: number,
+    sizeBytes: number,
+    limitBytes: number,
+    timeoutMs: number,
+  ): Promise<DeviceReply>;
+  /**
+   * UNPLUG; on OK all of the limit was discarded before the promise is fulfilled. `zombie`:
+   * what can't be moved is kept (the feature is needed).
+   */
+  unplug(
+    zoneId: number,
+    addr: number,
+    sizeBytes: number,
+    limitBytes: number,
+    zombie: boolean,
+    timeoutMs: number,
+  ): Promise<DeviceReply>;
+  /** RESIZE to this size. What the zone lets go is discarded before the promise is fulfilled. */
+  resize(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
   /** REPORT: takes back what the zone has free. */
   report(zoneId: number, addr: number, sizeBytes: number, timeoutMs: number): Promise<DeviceReply>;
   list(timeoutMs: number): Promise<DeviceReply>;

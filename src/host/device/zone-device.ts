@@ -3,34 +3,53 @@
 // whether the guest's driver is there.
 import { CzoneError } from '../../protocol/errors.js';
 import { LIMITS } from '../limits.js';
-import type { DeviceEvent, DeviceOptions, DeviceReply, HostAddon, NativeDevice } from './native.js';
+import type {
+  DeviceEvent,
+  DeviceFeatures,
+  DeviceOptions,
+  DeviceReply,
+  HostAddon,
+  NativeDevice,
+} from './native.js';
 
 export interface ZoneRange {
   readonly zoneId: number;
   readonly start: number;
+  /** What it has. */
   readonly sizeBytes: number;
+  /** Addresses that are its own. */
+  readonly limitBytes: number;
 }
+
+export interface ZoneDeviceListeners {
+  readonly onLost: (reason: string) => void;
+  readonly onViolation: (detail: string) => void;
+  readonly onWant: (zoneId: number, wantedBytes: number) => void;
+  readonly onReleased: (zoneId: number) => void;
+}
+
+const NO_FEATURES: DeviceFeatures = { report: false, resize: false, zombie: false };
 
 export class ZoneDevice {
   readonly #native: NativeDevice;
-  readonly #onLost: (reason: string) => void;
-  readonly #onViolation: (detail: string) => void;
+  readonly #listeners: ZoneDeviceListeners;
   readonly #readyWaiters = new Set<(ready: boolean) => void>();
   #ready = false;
+  #features = NO_FEATURES;
   #closed = false;
 
-  constructor(
-    addon: HostAddon,
-    options: DeviceOptions,
-    listeners: { onLost: (reason: string) => void; onViolation: (detail: string) => void },
-  ) {
-    this.#onLost = listeners.onLost;
-    this.#onViolation = listeners.onViolation;
+  constructor(addon: HostAddon, options: DeviceOptions, listeners: ZoneDeviceListeners) {
+    this.#listeners = listeners;
     this.#native = addon.createDevice(options, (event) => this.#handle(event));
   }
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** None before the guest's driver has started. */
+  get features(): DeviceFeatures {
+    return this.#features;
   }
 
   /** Until the guest's driver has started the queues. DEADLINE_EXCEEDED, UNAVAILABLE. */
@@ -58,11 +77,19 @@ export class ZoneDevice {
   }
 
   plug(zone: ZoneRange): Promise<DeviceReply> {
-    return this.#native.plug(zone.zoneId, zone.start, zone.sizeBytes, LIMITS.plugMs);
+    const { zoneId, start, sizeBytes, limitBytes } = zone;
+    return this.#native.plug(zoneId, start, sizeBytes, limitBytes, LIMITS.plugMs);
   }
 
+  /** Where the driver can, what can't be moved is kept as a zombie. */
   unplug(zone: ZoneRange): Promise<DeviceReply> {
-    return this.#native.unplug(zone.zoneId, zone.start, zone.sizeBytes, LIMITS.unplugMs);
+    const { zoneId, start, sizeBytes, limitBytes } = zone;
+    const { zombie } = this.#features;
+    return this.#native.unplug(zoneId, start, sizeBytes, limitBytes, zombie, LIMITS.unplugMs);
+  }
+
+  resize(zone: ZoneRange, sizeBytes: number): Promise<DeviceReply> {
+    return this.#native.resize(zone.zoneId, zone.start, sizeBytes, LIMITS.resizeMs);
   }
 
   report(zone: ZoneRange): Promise<DeviceReply> {
@@ -75,7 +102,7 @@ export class ZoneDevice {
 
   /** Bytes discarded. Only for a range that LIST has just shown the guest not to hold. */
   discard(zone: ZoneRange): number {
-    return this.#native.discard(zone.start, zone.sizeBytes);
+    return this.#native.discard(zone.start, zone.limitBytes);
   }
 
   close(): void {
@@ -93,16 +120,23 @@ export class ZoneDevice {
         return;
       case 'ready':
         this.#ready = true;
+        this.#features = event.features;
         for (const waiter of [...this.#readyWaiters]) waiter(true);
         return;
       case 'disconnected': {
         const was = this.#ready;
         this.#ready = false;
-        if (was) this.#onLost(event.reason);
+        if (was) this.#listeners.onLost(event.reason);
         return;
       }
       case 'violation':
-        this.#onViolation(event.detail);
+        this.#listeners.onViolation(event.detail);
+        return;
+      case 'want':
+        this.#listeners.onWant(event.zoneId, event.wantedBytes);
+        return;
+      case 'released':
+        this.#listeners.onReleased(event.zoneId);
     }
   }
 }

@@ -1,17 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the node may commit: the boot memory of its VMs and the zones in them. Pure.
+// What the node may hand out (docs/decisions/0011). Pure.
+//
+// Two sums, each with its bound: what is *committed*, boot memory and the present
+// sizes of zones, never exceeds the budget; what is *promised*, boot memory and the
+// limits of zones, never exceeds the budget times the overcommitment. Without
+// overcommitment (1) every zone can grow to its limit whatever the others do.
 
 export interface Commitment {
   readonly bootMemoryBytes: number;
-  /** Ranges of any state but free. */
-  readonly takenBytes: number;
+  readonly committedBytes: number;
+  readonly promisedBytes: number;
 }
 
-/** Bytes of the budget that nobody has; never below zero. */
-export function freeBudgetBytes(budgetBytes: number, committed: Iterable<Commitment>): number {
-  let left = budgetBytes;
-  for (const vm of committed) left -= vm.bootMemoryBytes + vm.takenBytes;
-  return Math.max(left, 0);
+export interface Budget {
+  readonly budgetBytes: number;
+  /** Of promises to the budget: 1 and more. */
+  readonly overcommit: number;
+}
+
+export interface Room {
+  /** That zones can get now: the budget without what is committed. */
+  readonly spareBytes: number;
+  /** That containers can be promised: the limits of new zones. */
+  readonly promisableBytes: number;
+}
+
+/** Never below zero. */
+export function roomOf({ budgetBytes, overcommit }: Budget, vms: Iterable<Commitment>): Room {
+  let spareBytes = budgetBytes;
+  let promisableBytes = Math.floor(budgetBytes * overcommit);
+  for (const vm of vms) {
+    spareBytes -= vm.bootMemoryBytes + vm.committedBytes;
+    promisableBytes -= vm.bootMemoryBytes + vm.promisedBytes;
+  }
+  return { spareBytes: Math.max(spareBytes, 0), promisableBytes: Math.max(promisableBytes, 0) };
 }
 
 /** The default: three quarters of what /proc/meminfo calls available, whole MiB. */

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ledger of one VM's zone region: the truth about who has which range. Pure.
+//
+// A zone has addresses up to its limit, memory up to its size, and a commitment: the
+// bytes of the node's budget that it takes now. That is its size; more while it is
+// being grown, so that nobody else is given what it may get; and of a zombie what the
+// host counts in its range, since nothing can be allocated from it any more.
 import type { ContainerId, ZoneId } from '../../protocol/ids.js';
 import { BLOCK_BYTES } from '../../protocol/units.js';
-import type { ZoneState } from '../controller-api.js';
+import type { ZonePin, ZoneState } from '../controller-api.js';
 import { FreeRanges } from './ranges.js';
 import { ZoneIds } from './zone-ids.js';
 import { mayMove } from './zone-states.js';
@@ -11,9 +16,17 @@ export interface LedgerZone {
   readonly zoneId: ZoneId;
   /** Guest-physical, bytes. */
   readonly start: number;
+  /** Memory that it has. */
   readonly sizeBytes: number;
+  /** Addresses that are its own: what it may grow to. */
+  readonly limitBytes: number;
+  /** What it takes of the node's budget now. */
+  readonly committedBytes: number;
   readonly state: ZoneState;
   readonly containerId: ContainerId;
+  /** Of a zombie: what the guest says of the pages that hold it. */
+  readonly inUseBytes: number;
+  readonly pins: readonly ZonePin[];
 }
 
 export interface LedgerOptions {
@@ -41,8 +54,13 @@ export class Ledger {
   }
 
   /** null: no extent is long enough or no id is left. Nothing has changed then. */
-  reserve(sizeBytes: number, containerId: ContainerId): LedgerZone | null {
-    const length = sizeBytes / BLOCK_BYTES;
+  reserve(
+    limitBytes: number,
+    containerId: ContainerId,
+    sizeBytes: number = limitBytes,
+  ): LedgerZone | null {
+    checkSize(sizeBytes, limitBytes);
+    const length = limitBytes / BLOCK_BYTES;
     if (this.#free.largestBlocks < length) return null;
     const zoneId = this.#ids.take();
     if (zoneId === null) return null;
@@ -51,8 +69,17 @@ export class Ledger {
       this.#ids.release(zoneId);
       return null;
     }
-    const start = this.regionStart + block * BLOCK_BYTES;
-    const zone: LedgerZone = { zoneId, start, sizeBytes, state: 'reserved', containerId };
+    const zone: LedgerZone = {
+      zoneId,
+      start: this.regionStart + block * BLOCK_BYTES,
+      sizeBytes,
+      limitBytes,
+      committedBytes: sizeBytes,
+      state: 'reserved',
+      containerId,
+      inUseBytes: 0,
+      pins: [],
+    };
     this.#zones.set(zoneId, { ...zone });
     return zone;
   }
@@ -62,6 +89,35 @@ export class Ledger {
     const zone = this.#require(zoneId);
     if (!mayMove(zone.state, to)) throw new Error(`zone ${zoneId}: ${zone.state} -> ${to}`);
     zone.state = to;
+  }
+
+  /** The zone has this size now, and is committed to as much. */
+  resize(zoneId: ZoneId, sizeBytes: number): void {
+    const zone = this.#require(zoneId);
+    checkSize(sizeBytes, zone.limitBytes);
+    zone.sizeBytes = sizeBytes;
+    zone.committedBytes = sizeBytes;
+  }
+
+  /** What it takes of the node's budget; never more than its limit. */
+  commit(zoneId: ZoneId, bytes: number): void {
+    const zone = this.#require(zoneId);
+    zone.committedBytes = Math.min(bytes, zone.limitBytes);
+  }
+
+  /** Only pages that can't be moved hold it: who they are, and what the host counts. */
+  describeZombie(
+    zoneId: ZoneId,
+    facts: {
+      readonly inUseBytes: number;
+      readonly pins: readonly ZonePin[];
+      readonly residentBytes: number;
+    },
+  ): void {
+    const zone = this.#require(zoneId);
+    zone.inUseBytes = facts.inUseBytes;
+    zone.pins = facts.pins;
+    this.commit(zoneId, facts.residentBytes);
   }
 
   /** Gives the range back to the region. */
@@ -96,20 +152,48 @@ export class Ledger {
     return this.#free.freeBlocks * BLOCK_BYTES;
   }
 
-  /** Bytes that belong to a zone in any state: what counts against the budget. */
-  get takenBytes(): number {
+  /** Memory of the zones in any state. */
+  get sizeBytes(): number {
+    return this.#sum((zone) => zone.sizeBytes);
+  }
+
+  /** Addresses of the zones in any state. */
+  get limitBytes(): number {
     return this.regionBytes - this.freeBytes;
+  }
+
+  /** What the zones take of the node's budget now. */
+  get committedBytes(): number {
+    return this.#sum((zone) => zone.committedBytes);
+  }
+
+  /** What the node has promised that they can have. A zombie is promised nothing more. */
+  get promisedBytes(): number {
+    return this.#sum((zone) => (zone.state === 'zombie' ? zone.committedBytes : zone.limitBytes));
+  }
+
+  #sum(bytesOf: (zone: LedgerZone) => number): number {
+    let sum = 0;
+    for (const zone of this.#zones.values()) sum += bytesOf(zone);
+    return sum;
   }
 
   #drop(zone: LedgerZone): void {
     this.#zones.delete(zone.zoneId);
     this.#ids.release(zone.zoneId);
-    this.#free.free((zone.start - this.regionStart) / BLOCK_BYTES, zone.sizeBytes / BLOCK_BYTES);
+    this.#free.free((zone.start - this.regionStart) / BLOCK_BYTES, zone.limitBytes / BLOCK_BYTES);
   }
 
   #require(zoneId: ZoneId): Mutable<LedgerZone> {
     const zone = this.#zones.get(zoneId);
     if (zone === undefined) throw new Error(`zone ${zoneId} is not in the ledger`);
     return zone;
+  }
+}
+
+function checkSize(sizeBytes: number, limitBytes: number): void {
+  const whole = sizeBytes % BLOCK_BYTES === 0 && limitBytes % BLOCK_BYTES === 0;
+  if (!whole || sizeBytes < BLOCK_BYTES || sizeBytes > limitBytes) {
+    throw new RangeError(`a zone of ${sizeBytes} bytes can't have a limit of ${limitBytes}`);
   }
 }

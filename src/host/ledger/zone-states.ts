@@ -10,11 +10,15 @@
 //   plugged    -> unplugging  the controller is about to send UNPLUG
 //   unplugging -> free        the guest answered OK and the range was discarded
 //   unplugging -> stuck       BUSY, or no answer: the guest may still hold it
+//   unplugging -> zombie      BUSY, and nobody can use it any more: what was free is back,
+//                             pages that can't be moved keep the rest
+//   zombie     -> unplugging  tried again, since pages of it were released
 //   stuck      -> unplugging  tried again
 //   stuck      -> free        LIST shows that the guest has no such zone
 //   any        -> free        the VM is gone, and with it the whole memory file
 //
-// Only the sandbox that owns the ledger moves states. A range that is not free is
+// A plugged zone changes its size, never its range. Only the sandbox that owns the
+// ledger moves states. A range that is not free is
 // never given to another zone.
 import type { ZoneState } from '../controller-api.js';
 
@@ -22,7 +26,8 @@ const MOVES: Readonly<Record<ZoneState, readonly (ZoneState | 'free')[]>> = {
   reserved: ['plugging', 'free'],
   plugging: ['plugged', 'free', 'unplugging', 'stuck'],
   plugged: ['unplugging'],
-  unplugging: ['free', 'stuck'],
+  unplugging: ['free', 'stuck', 'zombie'],
+  zombie: ['unplugging'],
   stuck: ['unplugging', 'free'],
 };
 

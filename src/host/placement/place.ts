@@ -10,8 +10,8 @@ import { Container } from '../containers/container.js';
 import { StageClock } from '../containers/stage-clock.js';
 import type { ContainerView, PlaceRequest } from '../controller-api.js';
 import type { ImageStore, PreparedImage } from '../images/image-store.js';
-import { freeBudgetBytes } from '../ledger/budget.js';
-import { largestMemoryBytes, zoneBytesFor } from '../ledger/zone-size.js';
+import { type Room, roomOf } from '../ledger/budget.js';
+import { firstZoneBytes, largestMemoryBytes, zoneBytesFor } from '../ledger/zone-size.js';
 import { LIMITS } from '../limits.js';
 import type { NodeArtifacts } from '../node-artifacts.js';
 import type { SandboxEnvironment } from '../sandbox/environment.js';
@@ -25,6 +25,17 @@ export interface Placer {
   readonly budgetBytes: number;
   /** All VMs of the node; a booted one is added. */
   readonly sandboxes: Map<SandboxId, Sandbox>;
+}
+
+/** What the node can still hand out. */
+export function nodeRoom({ environment, budgetBytes, sandboxes }: Placer): Room {
+  const { bootMemoryBytes, overcommit } = environment.config;
+  const commitments = [...sandboxes.values()].map(({ ledger }) => ({
+    bootMemoryBytes,
+    committedBytes: ledger.committedBytes,
+    promisedBytes: ledger.promisedBytes,
+  }));
+  return roomOf({ budgetBytes, overcommit }, commitments);
 }
 
 /** INVALID_ARGUMENT unless a VM of this node can hold so much. */
@@ -81,10 +92,12 @@ function reserve(
   const { tenantId } = request;
   const { digest } = image.disk;
   const zoneBytes = zoneBytesFor(request.memoryBytes);
+  const firstBytes = firstZoneBytes(zoneBytes, request.initialMemoryBytes || config.firstBytes);
   const all = [...placer.sandboxes.values()];
   const decision = decidePlacement({
     tenantId,
     zoneBytes,
+    firstBytes,
     sandboxes: all.map((sandbox) => ({
       sandboxId: sandbox.sandboxId,
       tenantId: sandbox.tenantId,
@@ -97,13 +110,7 @@ function reserve(
     maxSandboxes: config.maxSandboxes,
     bootMemoryBytes: config.bootMemoryBytes,
     budgetBytes,
-    freeBudgetBytes: freeBudgetBytes(
-      budgetBytes,
-      all.map(({ ledger }) => ({
-        bootMemoryBytes: config.bootMemoryBytes,
-        takenBytes: ledger.takenBytes,
-      })),
-    ),
+    ...nodeRoom(placer),
   });
   if (decision.kind === 'refuse') {
     throw new CzoneError(
@@ -120,7 +127,7 @@ function reserve(
   }
   const containerId = newContainerId();
   const address = sandbox.addresses.take();
-  const zone = sandbox.ledger.reserve(zoneBytes, containerId);
+  const zone = sandbox.ledger.reserve(zoneBytes, containerId, firstBytes);
   if (address === null || zone === null || !sandbox.disks.claim(digest)) {
     throw new CzoneError('INTERNAL', `${sandbox.sandboxId} has less room than it said`);
   }
@@ -131,6 +138,7 @@ function reserve(
     functionId: request.functionId,
     imageDigest: digest,
     zone,
+    zoneNow: () => sandbox.ledger.zone(zone.zoneId),
     address,
     memoryBytes: request.memoryBytes,
     startKind: decision.kind === 'boot' ? 'COLD' : 'WARM_SANDBOX',

@@ -21,11 +21,16 @@ export interface SandboxRoom {
 
 export interface PlacementQuestion {
   readonly tenantId: TenantId;
+  /** Addresses that it needs: what its zone may grow to. */
   readonly zoneBytes: number;
+  /** What its zone begins with. */
+  readonly firstBytes: number;
   readonly sandboxes: readonly SandboxRoom[];
   readonly maxSandboxes: number;
   readonly bootMemoryBytes: number;
-  readonly freeBudgetBytes: number;
+  /** Limits that can still be promised, and what zones can get now (ledger/budget.ts). */
+  readonly promisableBytes: number;
+  readonly spareBytes: number;
   readonly budgetBytes: number;
 }
 
@@ -39,11 +44,9 @@ export function decidePlacement(question: PlacementQuestion): PlacementDecision 
   const size = formatSize(zoneBytes);
   const own = question.sandboxes.filter((sandbox) => sandbox.tenantId === tenantId);
   const live = own.filter(isLive);
-  if (zoneBytes > question.freeBudgetBytes) {
-    return refuse(
-      `the node's memory budget has ${formatSize(question.freeBudgetBytes)} of ` +
-        `${formatSize(question.budgetBytes)} left, a zone of ${size} is needed`,
-    );
+  const left = leftOf(question);
+  if (zoneBytes > question.promisableBytes || question.firstBytes > question.spareBytes) {
+    return refuse(`${left}, a zone of ${size} is needed`);
   }
   let best: SandboxRoom | null = null;
   for (const sandbox of live) {
@@ -66,14 +69,23 @@ export function decidePlacement(question: PlacementQuestion): PlacementDecision 
         `${question.maxSandboxes} VMs (one tenant's VM is never given to another)`,
     );
   }
-  if (zoneBytes + question.bootMemoryBytes > question.freeBudgetBytes) {
+  const { bootMemoryBytes } = question;
+  if (
+    zoneBytes + bootMemoryBytes > question.promisableBytes ||
+    question.firstBytes + bootMemoryBytes > question.spareBytes
+  ) {
     return refuse(
-      `${why}, and a new one needs ${formatSize(question.bootMemoryBytes)} to boot and ${size} ` +
-        `for the zone, but the node's memory budget has ${formatSize(question.freeBudgetBytes)} ` +
-        `of ${formatSize(question.budgetBytes)} left`,
+      `${why}, and a new one needs ${formatSize(bootMemoryBytes)} to boot and ${size} ` +
+        `for the zone, but ${left}`,
     );
   }
   return { kind: 'boot', reason: why };
+}
+
+/** With overcommitment more may be promised than is there. */
+function leftOf({ promisableBytes, spareBytes, budgetBytes }: PlacementQuestion): string {
+  const bytes = Math.min(promisableBytes, spareBytes);
+  return `the node's memory budget has ${formatSize(bytes)} of ${formatSize(budgetBytes)} left`;
 }
 
 const VERBS: Readonly<Partial<Record<SandboxState, string>>> = {

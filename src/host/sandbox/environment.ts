@@ -18,6 +18,8 @@ export interface SandboxEnvironment {
   readonly rootfsPath: string;
   readonly logs: ContainerLogs;
   readonly log: Log;
+  /** What the node's budget has for all zones. */
+  readonly spareBytes: () => number;
   /** A container has ended; its zone may still be under way. */
   readonly onContainerEnded: (container: Container) => void;
   /** Process, memory and files of the VM are gone. */

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One VM of one tenant with everything in it: state machine (vm/vm-state.ts), ledger,
 // device, guest daemon, containers. It alone moves the VM's state.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CzoneError, messageOf } from '../../protocol/errors.js';
-import type {
-  GetInfoResponse,
-  ContainerExit as GuestExit,
-  ListContainersResponse,
-  LogChunk,
-} from '../../protocol/gen/czone/guest/v1/agent.js';
 import {
   type ContainerId,
   type SandboxId,
@@ -19,8 +12,7 @@ import { BLOCK_BYTES } from '../../protocol/units.js';
 import { AgentLink } from '../agent/agent-link.js';
 import { printable } from '../agent/printable.js';
 import type { Container } from '../containers/container.js';
-import { readExit, UNKNOWN_EXIT } from '../containers/exits.js';
-import { finishContainer, loseContainer } from '../containers/finish.js';
+import { finishContainer } from '../containers/finish.js';
 import type { GuestSide } from '../containers/guest-side.js';
 import { type Start, startContainer } from '../containers/start.js';
 import type { ContainerExit, SandboxState } from '../controller-api.js';
@@ -40,9 +32,10 @@ import { VmStateMachine } from '../vm/vm-state.js';
 import { ZoneKeeper } from '../zones/zone-keeper.js';
 import { bootFailure } from './boot-failure.js';
 import type { SandboxEnvironment } from './environment.js';
-
-const DEVICE_RECOVERIES = 4;
-const DEVICE_RECOVERY_PAUSE_MS = 500;
+import { takeExit, takeLog, takeSnapshot } from './guest-reports.js';
+import { IdleWatch } from './idle-watch.js';
+import { Recovery } from './recovery.js';
+import { tearDown } from './tear-down.js';
 
 export class Sandbox implements GuestSide {
   readonly sandboxId: SandboxId;
@@ -63,11 +56,9 @@ export class Sandbox implements GuestSide {
   #vm: Vm | null = null;
   #slot: DeviceSlot | null = null;
   #agent: AgentLink | null = null;
-  #idleTimer: NodeJS.Timeout | null = null;
   #ending: Promise<number> | null = null;
-  #recoveringDevice = false;
-  /** Called when the VM is ready again, and when it is over. */
-  readonly #recoveryWaiters = new Set<() => void>();
+  readonly #idle: IdleWatch;
+  readonly #recovery: Recovery;
 
   /** Boots at once; `whenReady` tells how that went. */
   constructor(environment: SandboxEnvironment, sandboxId: SandboxId, tenantId: TenantId) {
@@ -87,6 +78,26 @@ export class Sandbox implements GuestSide {
       ledger: this.ledger,
       device: () => this.#slot?.device ?? null,
       zoneBytes: (start, sizeBytes) => this.#vm?.memory.zoneBytes(start, sizeBytes) ?? 0,
+      spareBytes: environment.spareBytes,
+      firstBytes: config.firstBytes,
+      log: environment.log,
+    });
+    this.#idle = new IdleWatch({
+      idleMs: config.sandboxIdleMs,
+      isIdle: () => this.containers.size === 0 && !this.over,
+      onIdle: () => {
+        this.log.info({ sandboxId }, 'an empty VM is ended');
+        void this.end();
+      },
+    });
+    this.#recovery = new Recovery({
+      sandboxId,
+      machine: this.#machine,
+      zones: this.zones,
+      slot: () => this.#slot,
+      agentIsUp: () => this.#agent?.up === true,
+      over: () => this.over,
+      fail: (reason) => this.#fail(reason),
       log: environment.log,
     });
     this.#booted = this.#boot();
@@ -119,7 +130,7 @@ export class Sandbox implements GuestSide {
     await this.#booted;
     if (this.over) throw this.#gone();
     if (this.#machine.state !== 'RECOVERING') return;
-    await new Promise<void>((resolve) => this.#recoveryWaiters.add(resolve));
+    await this.#recovery.wait();
     return this.whenReady();
   }
 
@@ -137,7 +148,7 @@ export class Sandbox implements GuestSide {
   async start(start: Start): Promise<void> {
     const { container } = start;
     this.containers.set(container.id, container);
-    this.#watchIdle();
+    this.#idle.look();
     try {
       await startContainer(this, start);
       if (this.over) throw this.#gone();
@@ -145,7 +156,7 @@ export class Sandbox implements GuestSide {
       this.settle(container);
     } catch (error) {
       this.containers.delete(container.id);
-      this.#watchIdle();
+      this.#idle.look();
       throw error;
     }
   }
@@ -162,7 +173,7 @@ export class Sandbox implements GuestSide {
     const first = container.finished === null;
     const finished = finishContainer(this, container, exit, () => {
       this.containers.delete(container.id);
-      this.#watchIdle();
+      this.#idle.look();
     });
     if (first) this.#environment.onContainerEnded(container);
     return finished;
@@ -200,10 +211,14 @@ export class Sandbox implements GuestSide {
         socketPath: paths.agentSocket,
         proxyPath: paths.grpcSocket,
         listeners: {
-          onUp: (info, snapshot) => this.#agentUp(info, snapshot),
-          onExit: (exit) => this.#containerExited(exit),
-          onLog: (chunk) => this.#logged(chunk),
-          onDown: (reason) => this.#recovering(`the guest daemon was lost: ${reason}`),
+          onUp: (info, snapshot) => {
+            this.guestKernel = printable(info.kernelRelease, 100);
+            takeSnapshot(this, snapshot);
+            void this.#recovery.regained();
+          },
+          onExit: (exit) => takeExit(this, exit),
+          onLog: (chunk) => takeLog(this, chunk),
+          onDown: (reason) => this.#recovery.lost(`the guest daemon was lost: ${reason}`),
           onGivenUp: (reason) => void this.#fail(`the guest daemon stayed away: ${reason}`),
         },
       });
@@ -218,7 +233,7 @@ export class Sandbox implements GuestSide {
       this.#machine.move('READY');
       const bootMs = Math.round(performance.now() - begin);
       this.log.info({ sandboxId: this.sandboxId, bootMs }, 'VM is ready');
-      this.#watchIdle();
+      this.#idle.look();
     } catch (error) {
       const failure = await bootFailure(
         `${this.sandboxId} of tenant ${this.tenantId}`,
@@ -238,90 +253,12 @@ export class Sandbox implements GuestSide {
       regionBytes: config.regionBytes,
       maxZones: Math.min(ZONE_ID_MAX, config.regionBytes / BLOCK_BYTES),
       socketPath: vmPaths(config.runDir, this.sandboxId).deviceSocket,
-      onLost: (reason) => void this.#recoverDevice(reason),
+      onLost: (reason) => void this.#recovery.deviceLost(reason),
       onViolation: (detail) =>
         this.log.warn({ sandboxId: this.sandboxId, detail }, 'the guest broke the protocol'),
+      onWant: (zoneId, wantedBytes) => this.zones.want(zoneId, wantedBytes),
+      onReleased: (zoneId) => this.zones.released(zoneId),
     });
-  }
-
-  #agentUp(info: GetInfoResponse, snapshot: ListContainersResponse): void {
-    this.guestKernel = printable(info.kernelRelease, 100);
-    const there = new Set(snapshot.containers.map((container) => container.containerId));
-    for (const container of this.containers.values()) {
-      if (container.state !== 'RUNNING' && container.state !== 'PAUSED') continue;
-      if (!there.has(container.id)) void this.finish(container, UNKNOWN_EXIT);
-    }
-    for (const containerId of there) {
-      if (this.containers.has(containerId as ContainerId)) continue;
-      // A start that was given up while the daemon was away.
-      this.#agent?.client.stopContainer(containerId, 0).catch(() => {});
-    }
-    void this.#recovered();
-  }
-
-  #containerExited(exit: GuestExit): void {
-    const container = this.containers.get(exit.containerId as ContainerId);
-    if (container === undefined) return;
-    container.reportedExit = readExit(exit);
-    // A start or stop under way comes first: it may hear of it by its own call.
-    this.settle(container);
-  }
-
-  #logged(chunk: LogChunk): void {
-    const containerId = chunk.containerId as ContainerId;
-    if (!this.containers.has(containerId)) return;
-    this.logs.append(containerId, chunk.data, Number(chunk.droppedBytes));
-  }
-
-  #recovering(reason: string): void {
-    if (this.over) return;
-    this.log.warn({ sandboxId: this.sandboxId, reason }, 'VM is recovering');
-    if (this.#machine.may('RECOVERING')) this.#machine.move('RECOVERING');
-  }
-
-  /** Ready again when daemon and device both answer and the views were compared. */
-  async #recovered(): Promise<void> {
-    const complete = () =>
-      this.#machine.state === 'RECOVERING' &&
-      this.#agent?.up === true &&
-      this.#slot?.device?.ready === true;
-    if (!complete()) return;
-    try {
-      await this.zones.compare();
-    } catch (error) {
-      this.log.warn({ error: messageOf(error) }, 'the guest was not compared');
-    }
-    if (!complete()) return;
-    this.#machine.move('READY');
-    this.log.info({ sandboxId: this.sandboxId }, 'VM is ready again');
-    this.#wakeWaiters();
-  }
-
-  #wakeWaiters(): void {
-    for (const wake of this.#recoveryWaiters) wake();
-    this.#recoveryWaiters.clear();
-  }
-
-  async #recoverDevice(reason: string): Promise<void> {
-    this.#recovering(`the czone device was lost: ${reason}`);
-    if (this.#recoveringDevice || this.#slot === null) return;
-    this.#recoveringDevice = true;
-    let failure: unknown = null;
-    for (let attempt = 0; attempt < DEVICE_RECOVERIES && !this.over; attempt += 1) {
-      // QEMU's own end looks the same at first.
-      await sleep(DEVICE_RECOVERY_PAUSE_MS);
-      if (this.over) break;
-      try {
-        await this.#slot.recover();
-        failure = null;
-        break;
-      } catch (error) {
-        failure = error;
-      }
-    }
-    this.#recoveringDevice = false;
-    if (failure !== null) await this.#fail(`the czone device stayed away: ${messageOf(failure)}`);
-    else await this.#recovered();
   }
 
   async #fail(reason: string): Promise<void> {
@@ -333,49 +270,16 @@ export class Sandbox implements GuestSide {
   }
 
   async #tearDown(): Promise<number> {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#wakeWaiters();
+    this.#idle.stop();
+    this.#recovery.wakeWaiters();
     this.#agent?.close();
     // A QEMU that is just being started must not be left behind.
     if (this.#vm === null) await this.#booted.catch(() => {});
-    const vm = this.#vm;
-    const returnedBytes = vm?.memory.totalBytes() ?? 0;
-    const residents = new Map(
-      this.ledger
-        .zones()
-        .map((zone) => [zone.containerId, vm?.memory.zoneBytes(zone.start, zone.sizeBytes) ?? 0]),
-    );
-    const begin = performance.now();
-    this.zones.end();
-    this.#slot?.close();
-    await vm?.quit();
-    await vm?.dispose();
-    const unplugUs = Math.round((performance.now() - begin) * 1000);
-    for (const container of this.containers.values()) {
-      if (container.state === 'STARTING') continue;
-      const wasLive = container.finished === null;
-      loseContainer(container, residents.get(container.id) ?? 0, unplugUs);
-      this.logs.end(container.id);
-      if (wasLive) this.#environment.onContainerEnded(container);
-    }
-    this.containers.clear();
+    const parts = { vm: this.#vm, slot: this.#slot };
+    const returnedBytes = await tearDown(this, parts, this.#environment);
     this.#machine.move('STOPPED');
     this.#environment.onSandboxEnded(this.sandboxId);
     return returnedBytes;
-  }
-
-  /** An empty VM is kept for a while, since booting one is slow. */
-  #watchIdle(): void {
-    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
-    this.#idleTimer = null;
-    const { sandboxIdleMs } = this.#environment.config;
-    if (sandboxIdleMs === 0 || this.containers.size > 0 || this.over) return;
-    this.#idleTimer = setTimeout(() => {
-      if (this.containers.size > 0 || this.over) return;
-      this.log.info({ sandboxId: this.sandboxId }, 'an empty VM is ended');
-      void this.end();
-    }, sandboxIdleMs);
-    this.#idleTimer.unref();
   }
 
   #gone(): CzoneError {

@@ -4,25 +4,23 @@
 
 import { BLOCK_BYTES } from '../../protocol/units.js';
 import type { HostAddon } from '../device/native.js';
-import { ZoneDevice } from '../device/zone-device.js';
+import { ZoneDevice, type ZoneDeviceListeners } from '../device/zone-device.js';
 import { LIMITS } from '../limits.js';
 import { DEVICE_PORT, REGION_START } from './command-line.js';
 import { type QmpClient, QmpRefusal } from './qmp.js';
 
 /** linux/virtio_czone.h: VIRTIO_ID_CZONE, VIRTIO_CZONE_VQ_COUNT and the config's size. */
 const VIRTIO_ID = 13;
-const QUEUES = 2;
+const QUEUES = 3;
 const CONFIG_BYTES = 32;
 const QUEUE_SIZE = 128;
 
-export interface DeviceSlotOptions {
+export interface DeviceSlotOptions extends ZoneDeviceListeners {
   readonly addon: HostAddon;
   readonly qmp: QmpClient;
   readonly regionBytes: number;
   readonly maxZones: number;
   readonly socketPath: (generation: number) => string;
-  readonly onLost: (reason: string) => void;
-  readonly onViolation: (detail: string) => void;
 }
 
 export class DeviceSlot {
@@ -59,6 +57,8 @@ export class DeviceSlot {
           if (this.#device === device) this.#options.onLost(reason);
         },
         onViolation: this.#options.onViolation,
+        onWant: this.#options.onWant,
+        onReleased: this.#options.onReleased,
       },
     );
     try {

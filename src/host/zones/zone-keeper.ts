@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plugs, returns and reclaims the zones of one VM: ledger, device and memory file in
-// step. It alone moves the ledger's states (zone-states.ts).
+// Plugs, grows, returns and reclaims the zones of one VM: ledger, device and memory file
+// in step. It alone moves the ledger's states (zone-states.ts).
 //
 // The ledger is the truth about ranges, the guest about pages (LIST), the memory file
 // about bytes. After any doubt the three are compared here.
@@ -8,11 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CzoneError } from '../../protocol/errors.js';
 import type { ContainerId, ZoneId } from '../../protocol/ids.js';
 import type { MemoryReturn, ReclaimedZone } from '../controller-api.js';
-import type { DeviceReply, GuestZone } from '../device/native.js';
+import type { DeviceReply } from '../device/native.js';
 import type { ZoneDevice } from '../device/zone-device.js';
 import type { Ledger, LedgerZone } from '../ledger/ledger.js';
+import { firstZoneBytes, memmapBytes } from '../ledger/zone-size.js';
 import { LIMITS } from '../limits.js';
 import type { Log } from '../log.js';
+import { decideShrink, emptyEndBytes } from './shrink-policy.js';
+import { type Attempt, isSame, ZoneCommands } from './zone-commands.js';
+import { ZoneGrowth } from './zone-growth.js';
 
 const NS_PER_US = 1_000;
 const BUSY_PAUSE_MS = 25;
@@ -23,31 +27,42 @@ export interface ZoneKeeperOptions {
   /** null while the device is away. */
   readonly device: () => ZoneDevice | null;
   readonly zoneBytes: (start: number, sizeBytes: number) => number;
+  /** What the node has for all zones. */
+  readonly spareBytes: () => number;
+  /** What a container can use before its zone grows, where nobody says otherwise. */
+  readonly firstBytes: number;
   readonly log: Log;
 }
-
-/** What one try to unplug came to. */
-type Attempt =
-  | { readonly kind: 'returned'; readonly guestUs: number }
-  | { readonly kind: 'again'; readonly why: string };
 
 export class ZoneKeeper {
   readonly #options: ZoneKeeperOptions;
   readonly #ended = new AbortController();
+  readonly #commands: ZoneCommands;
+  readonly #growth: ZoneGrowth;
+  /** Ended zones that wait to be tried again, by what wakes them. */
+  readonly #waiting = new Map<ZoneId, { released: boolean; wake: () => void }>();
 
   constructor(options: ZoneKeeperOptions) {
     this.#options = options;
+    this.#commands = new ZoneCommands(options);
+    this.#growth = new ZoneGrowth({
+      ...options,
+      resize: (zoneId, sizeBytes) => this.#resize(zoneId, sizeBytes),
+      ended: this.#ended.signal,
+    });
   }
 
   /** What the guest took, us. On an error the zone is free again, or unplugged later. */
-  async plug(zone: LedgerZone): Promise<number> {
+  async plug({ zoneId }: { readonly zoneId: ZoneId }): Promise<number> {
     const { ledger, log } = this.#options;
-    const device = this.#require();
-    ledger.move(zone.zoneId, 'plugging');
+    const device = this.#commands.device();
+    const zone = this.#forDriver(device, zoneId);
+    ledger.move(zoneId, 'plugging');
     const reply = await device.plug(zone);
     if (this.#ended.signal.aborted) throw gone();
     if (reply.result === 'OK') {
-      ledger.move(zone.zoneId, 'plugged');
+      ledger.move(zoneId, 'plugged');
+      this.#growth.serve(zoneId);
       return Math.round(reply.guestNs / NS_PER_US);
     }
     if (
@@ -56,51 +71,66 @@ export class ZoneKeeper {
       reply.result === 'EXISTS'
     ) {
       // Whether the guest holds it is not known: taken away like any other zone.
-      log.warn({ zoneId: zone.zoneId, result: reply.result }, 'a plug has no clear answer');
-      this.giveBack(zone.zoneId, () => {}).catch(() => {});
+      log.warn({ zoneId, result: reply.result }, 'a plug has no clear answer');
+      this.giveBack(zoneId, () => {}).catch(() => {});
     } else {
-      ledger.release(zone.zoneId);
+      this.#release(zoneId);
     }
     throw new CzoneError(
       reply.result === 'NOMEM' ? 'RESOURCE_EXHAUSTED' : 'UNAVAILABLE',
-      `the guest did not take zone ${zone.zoneId} of ${zone.sizeBytes} bytes: ${reply.result}`,
+      `the guest did not take zone ${zoneId} of ${zone.sizeBytes} bytes: ${reply.result}`,
     );
   }
 
   /** Gives up a zone that was never plugged. */
   cancel(zoneId: ZoneId): void {
     if (this.#ended.signal.aborted) return;
-    this.#options.ledger.release(zoneId);
+    this.#release(zoneId);
+  }
+
+  /** The guest says that a zone would use so much. Any numbers may be given. */
+  want(zoneId: number, wantedBytes: number): void {
+    if (!this.#ended.signal.aborted) this.#growth.want(zoneId as ZoneId, wantedBytes);
+  }
+
+  /** The guest says that pages of an ended zone were released. */
+  released(zoneId: number): void {
+    const waiting = this.#waiting.get(zoneId as ZoneId);
+    if (waiting === undefined) return;
+    waiting.released = true;
+    waiting.wake();
   }
 
   /**
    * Unplugs a zone and counts what comes back. Answers after LIMITS.unplugPatienceMs at
-   * the latest; what is stuck then is tried again in the background, and `later` told.
+   * the latest; what is stuck or pinned then is tried again in the background, and
+   * `later` told.
    */
   async giveBack(zoneId: ZoneId, later: (result: MemoryReturn) => void): Promise<MemoryReturn> {
     const { ledger, zoneBytes } = this.#options;
     const zone = ledger.zone(zoneId);
     if (zone === null || this.#ended.signal.aborted) throw gone();
-    const residentBytes = zoneBytes(zone.start, zone.sizeBytes);
+    this.#growth.forget(zoneId);
+    const residentBytes = zoneBytes(zone.start, zone.limitBytes);
     const begin = performance.now();
     let pauseMs = BUSY_PAUSE_MS;
     ledger.move(zoneId, 'unplugging');
     for (;;) {
-      const attempt = await this.#tryUnplug(zone);
+      const attempt = await this.#commands.tryUnplug(zoneId);
       if (this.#ended.signal.aborted) throw gone();
       const unplugUs = Math.round((performance.now() - begin) * 1000);
       if (attempt.kind === 'returned') {
         return this.#settle(zone, residentBytes, unplugUs, attempt.guestUs);
       }
-      if (performance.now() - begin > LIMITS.unplugPatienceMs) {
-        ledger.move(zoneId, 'stuck');
-        this.#options.log.warn({ zoneId, why: attempt.why }, 'a zone is stuck');
+      const patienceMs =
+        attempt.kind === 'pinned' ? LIMITS.zombiePatienceMs : LIMITS.unplugPatienceMs;
+      if (performance.now() - begin > patienceMs) {
+        const left = this.#park(zone, attempt);
         // Ends only with the zone or the VM.
-        this.#retryStuck(zone, residentBytes, begin, later).catch((error: unknown) => {
+        this.#retryLater(zone, residentBytes, begin, later).catch((error: unknown) => {
           if (this.#ended.signal.aborted) return;
-          this.#options.log.error({ zoneId, error }, 'a stuck zone is not tried again');
+          this.#options.log.error({ zoneId, error }, 'an ended zone is not tried again');
         });
-        const left = zoneBytes(zone.start, zone.sizeBytes);
         const returnedBytes = Math.max(residentBytes - left, 0);
         return { residentBytes, returnedBytes, unplugUs, guestUs: 0, complete: false };
       }
@@ -109,39 +139,20 @@ export class ZoneKeeper {
     }
   }
 
-  /** Takes back what a plugged zone has free. */
+  /** Takes back what a plugged zone has free, and makes it smaller where that is worth it. */
   async reclaim(zoneId: ZoneId, containerId: ContainerId): Promise<ReclaimedZone> {
-    const { ledger, zoneBytes } = this.#options;
-    const zone = ledger.zone(zoneId);
-    if (zone === null || zone.state !== 'plugged') {
-      throw new CzoneError(
-        'FAILED_PRECONDITION',
-        `zone ${zoneId} of container ${containerId} is ${zone?.state ?? 'gone'}`,
-      );
-    }
-    const residentBeforeBytes = zoneBytes(zone.start, zone.sizeBytes);
-    const begin = performance.now();
-    const reply = await this.#require().report(zone);
-    if (reply.result !== 'OK') {
-      throw new CzoneError(
-        'UNAVAILABLE',
-        `the guest did not name the free pages of zone ${zoneId}: ${reply.result}`,
-      );
-    }
-    return {
-      containerId,
-      zoneId,
-      residentBeforeBytes,
-      returnedBytes: reply.returnedBytes,
-      durationUs: Math.round((performance.now() - begin) * 1000),
-      ranges: reply.ranges,
-    };
+    const zone = this.#options.ledger.zone(zoneId);
+    if (zone === null) throw notPlugged(zoneId, containerId, 'gone');
+    return this.#commands.inOrder(zoneId, (now) => this.#reclaimInOrder(now, containerId));
   }
 
-  /** After a loss of contact: what the guest holds and nobody gave it is taken away. */
+  /**
+   * After a loss of contact: sizes are taken over, and what the guest holds and nobody
+   * gave it is taken away.
+   */
   async compare(): Promise<void> {
     const { ledger, log } = this.#options;
-    const device = this.#require();
+    const device = this.#commands.device();
     const reply = await device.list();
     if (reply.result !== 'OK') {
       throw new CzoneError('UNAVAILABLE', `the guest did not list its zones: ${reply.result}`);
@@ -149,19 +160,20 @@ export class ZoneKeeper {
     const known = new Map(ledger.zones().map((zone) => [zone.zoneId as number, zone]));
     for (const guest of reply.zones) {
       const zone = known.get(guest.zoneId);
-      if (zone !== undefined && isSame(zone, guest)) continue;
+      if (zone !== undefined && isSame(zone, guest)) {
+        this.#commands.adopt(zone, guest);
+        continue;
+      }
       log.warn({ guest }, 'the guest holds a zone that is not in the ledger');
-      await device.unplug({
-        zoneId: guest.zoneId,
-        start: guest.addr,
-        sizeBytes: guest.sizeBytes,
-      });
+      await device.unplug({ ...guest, start: guest.addr });
     }
     const held = new Set(reply.zones.map((zone) => zone.zoneId));
     for (const zone of ledger.zones()) {
       if (zone.state !== 'plugged' || held.has(zone.zoneId)) continue;
       log.warn({ zoneId: zone.zoneId }, 'the guest does not hold a zone of the ledger');
     }
+    // Pages may have been released while nobody could tell us.
+    for (const zoneId of this.#waiting.keys()) this.released(zoneId);
   }
 
   /** The VM is gone: all waiting ends, every range is free. */
@@ -170,32 +182,85 @@ export class ZoneKeeper {
     this.#options.ledger.releaseAll();
   }
 
-  async #tryUnplug(zone: LedgerZone): Promise<Attempt> {
-    const device = this.#options.device();
-    if (device === null || !device.ready) return { kind: 'again', why: 'the device is away' };
-    const reply = await device.unplug(zone);
-    switch (reply.result) {
-      case 'OK':
-        return { kind: 'returned', guestUs: Math.round(reply.guestNs / NS_PER_US) };
-      case 'BUSY':
-        return { kind: 'again', why: `${reply.pagesInUse} pages are in use` };
-      default:
-        return this.#afterDoubt(device, zone, reply);
+  /** Without RESIZE a zone has all of its limit from the start. */
+  #forDriver(device: ZoneDevice, zoneId: ZoneId): LedgerZone {
+    const { ledger } = this.#options;
+    const zone = ledger.zone(zoneId);
+    if (zone === null) throw gone();
+    const missingBytes = zone.limitBytes - zone.sizeBytes;
+    if (device.features.resize || missingBytes === 0) return zone;
+    if (missingBytes > this.#options.spareBytes()) {
+      this.#release(zoneId);
+      throw new CzoneError(
+        'RESOURCE_EXHAUSTED',
+        "the guest's driver can't grow zones, and the node has not enough for all of the limit",
+      );
     }
+    ledger.resize(zoneId, zone.limitBytes);
+    return { ...zone, sizeBytes: zone.limitBytes };
   }
 
-  /** An answer was lost, or the guest knows no such zone: LIST tells whether it holds it. */
-  async #afterDoubt(device: ZoneDevice, zone: LedgerZone, reply: DeviceReply): Promise<Attempt> {
-    const list = await device.list();
-    if (list.result !== 'OK') return { kind: 'again', why: `${reply.result}, then ${list.result}` };
-    const held = list.zones.some(
-      (guest) =>
-        guest.zoneId === zone.zoneId ||
-        (guest.addr < zone.start + zone.sizeBytes && zone.start < guest.addr + guest.sizeBytes),
-    );
-    if (held) return { kind: 'again', why: reply.result };
-    device.discard(zone);
-    return { kind: 'returned', guestUs: 0 };
+  /** Committed at once: nobody else is given what this zone may get. */
+  #resize(zoneId: ZoneId, sizeBytes: number): Promise<DeviceReply> {
+    const { ledger } = this.#options;
+    const zone = ledger.zone(zoneId);
+    if (zone === null) return Promise.reject(gone());
+    ledger.commit(zoneId, Math.max(sizeBytes, zone.committedBytes));
+    return this.#commands.inOrder(zoneId, async (now) => {
+      if (now.state === 'plugged') return this.#commands.resize(now, sizeBytes);
+      throw new CzoneError('FAILED_PRECONDITION', `zone ${zoneId} is ${now.state}`);
+    });
+  }
+
+  async #reclaimInOrder(zone: LedgerZone, containerId: ContainerId): Promise<ReclaimedZone> {
+    const { zoneId } = zone;
+    if (zone.state !== 'plugged') throw notPlugged(zoneId, containerId, zone.state);
+    const device = this.#commands.device();
+    const residentBeforeBytes = this.#resident(zone);
+    const begin = performance.now();
+    const report = await device.report(zone);
+    if (report.result !== 'OK') {
+      throw new CzoneError(
+        'UNAVAILABLE',
+        `the guest did not name the free pages of zone ${zoneId}: ${report.result}`,
+      );
+    }
+    const shrink = device.features.resize ? await this.#shrink(zone) : null;
+    const sizeBytes = shrink?.result === 'OK' ? shrink.sizeBytes : zone.sizeBytes;
+    return {
+      containerId,
+      zoneId,
+      residentBeforeBytes,
+      returnedBytes: report.returnedBytes + (shrink?.returnedBytes ?? 0),
+      durationUs: Math.round((performance.now() - begin) * 1000),
+      ranges: report.ranges + (shrink?.ranges ?? 0),
+      sizeBytes,
+      shrunkBytes: zone.sizeBytes - sizeBytes,
+      coldBytes: 0,
+      swappedBytes: 0,
+    };
+  }
+
+  /** null: it stays as it is. */
+  async #shrink(zone: LedgerZone): Promise<DeviceReply | null> {
+    const { zoneBytes, firstBytes, log } = this.#options;
+    const { start, sizeBytes, limitBytes, zoneId } = zone;
+    const target = decideShrink({
+      sizeBytes,
+      memmapBytes: memmapBytes(limitBytes),
+      firstBytes: firstZoneBytes(limitBytes, firstBytes),
+      residentBytes: this.#resident(zone),
+      emptyEndBytes: emptyEndBytes(sizeBytes, (from) => zoneBytes(start + from, sizeBytes - from)),
+      mayMovePages: true,
+    });
+    if (target === null) return null;
+    const reply = await this.#commands.resize(zone, target);
+    if (reply.result !== 'OK') log.info({ zoneId, result: reply.result }, 'a zone does not shrink');
+    return reply;
+  }
+
+  #resident(zone: LedgerZone): number {
+    return this.#options.zoneBytes(zone.start, zone.limitBytes);
   }
 
   #settle(
@@ -204,51 +269,89 @@ export class ZoneKeeper {
     unplugUs: number,
     guestUs: number,
   ): MemoryReturn {
-    const { ledger, zoneBytes, log } = this.#options;
-    const left = zoneBytes(zone.start, zone.sizeBytes);
-    ledger.release(zone.zoneId);
-    if (left > 0) log.error({ zone, left }, 'an unplugged range is not empty on the host');
+    const left = this.#resident(zone);
+    this.#release(zone.zoneId);
+    if (left > 0) {
+      this.#options.log.error({ zone, left }, 'an unplugged range is not empty on the host');
+    }
     const returnedBytes = Math.max(residentBytes - left, 0);
     return { residentBytes, returnedBytes, unplugUs, guestUs, complete: left === 0 };
   }
 
-  async #retryStuck(
+  /** Until it is tried again. What the host still has in its range, bytes. */
+  #park(zone: LedgerZone, attempt: Exclude<Attempt, { kind: 'returned' }>): number {
+    const { ledger, log } = this.#options;
+    const { zoneId } = zone;
+    const left = this.#resident(zone);
+    if (attempt.kind === 'again') {
+      ledger.move(zoneId, 'stuck');
+      log.warn({ zoneId, why: attempt.why }, 'a zone is stuck');
+      return left;
+    }
+    const { inUseBytes, pins } = attempt;
+    ledger.move(zoneId, 'zombie');
+    ledger.describeZombie(zoneId, { inUseBytes, pins, residentBytes: left });
+    log.warn({ zoneId, inUseBytes, pins }, 'pages in use keep an ended zone');
+    return left;
+  }
+
+  async #retryLater(
     zone: LedgerZone,
     residentBytes: number,
     begin: number,
     later: (result: MemoryReturn) => void,
   ): Promise<void> {
     const { ledger, log } = this.#options;
-    let pauseMs: number = LIMITS.stuckRetryFirstMs;
+    const { zoneId } = zone;
     const { signal } = this.#ended;
+    let pauseMs: number = LIMITS.stuckRetryFirstMs;
     while (!signal.aborted) {
-      await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => {});
+      await this.#awaitRelease(zoneId, pauseMs);
       if (signal.aborted) return;
-      ledger.move(zone.zoneId, 'unplugging');
-      const attempt = await this.#tryUnplug(zone);
+      ledger.move(zoneId, 'unplugging');
+      const attempt = await this.#commands.tryUnplug(zoneId);
       if (signal.aborted) return;
       if (attempt.kind === 'returned') {
         const unplugUs = Math.round((performance.now() - begin) * 1000);
-        log.info({ zoneId: zone.zoneId }, 'a stuck zone came back');
+        this.#waiting.delete(zoneId);
+        log.info({ zoneId }, 'an ended zone came back');
         later(this.#settle(zone, residentBytes, unplugUs, attempt.guestUs));
         return;
       }
-      ledger.move(zone.zoneId, 'stuck');
+      this.#park(zone, attempt);
       pauseMs = Math.min(pauseMs * 2, LIMITS.stuckRetryMaxMs);
     }
   }
 
-  #require(): ZoneDevice {
-    const device = this.#options.device();
-    if (device === null || !device.ready) {
-      throw new CzoneError('UNAVAILABLE', 'the czone device of the VM is away');
+  /** So long, or until pages were released; a guest that says so all the time is not followed. */
+  async #awaitRelease(zoneId: ZoneId, pauseMs: number): Promise<void> {
+    const { signal } = this.#ended;
+    const waiting = this.#waiting.get(zoneId) ?? { released: false, wake: () => {} };
+    this.#waiting.set(zoneId, waiting);
+    const pause = (ms: number, end: AbortSignal) =>
+      sleep(ms, undefined, { signal: end, ref: false }).catch(() => {});
+    await pause(Math.min(LIMITS.releasedRetryMs, pauseMs), signal);
+    if (!waiting.released) {
+      const woken = new AbortController();
+      waiting.wake = () => woken.abort();
+      await pause(pauseMs, AbortSignal.any([signal, woken.signal]));
+      waiting.wake = () => {};
     }
-    return device;
+    waiting.released = false;
+  }
+
+  #release(zoneId: ZoneId): void {
+    this.#growth.forget(zoneId);
+    this.#commands.forget(zoneId);
+    this.#options.ledger.release(zoneId);
   }
 }
 
-function isSame(zone: LedgerZone, guest: GuestZone): boolean {
-  return zone.start === guest.addr && zone.sizeBytes === guest.sizeBytes;
+function notPlugged(zoneId: ZoneId, containerId: ContainerId, state: string): CzoneError {
+  return new CzoneError(
+    'FAILED_PRECONDITION',
+    `zone ${zoneId} of container ${containerId} is ${state}`,
+  );
 }
 
 function gone(): CzoneError {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
 import { Ledger, type LedgerZone } from '../../../src/host/ledger/ledger.js';
-import { largestMemoryBytes, zoneBytesFor } from '../../../src/host/ledger/zone-size.js';
+import {
+  firstZoneBytes,
+  largestMemoryBytes,
+  zoneBytesFor,
+} from '../../../src/host/ledger/zone-size.js';
 import { mayMove } from '../../../src/host/ledger/zone-states.js';
 import type { ContainerId } from '../../../src/protocol/ids.js';
 import { BLOCK_BYTES, GIB, MIB } from '../../../src/protocol/units.js';
@@ -20,11 +24,15 @@ t.test('zones never overlap, sums hold, and all freed is one piece again', async
     let live: LedgerZone[] = [];
     for (let step = 0; step < 300; step += 1) {
       if (random.below(5) < 3) {
-        const sizeBytes = (1 + random.below(24)) * BLOCK_BYTES;
+        const blocks = 1 + random.below(24);
+        const limitBytes = blocks * BLOCK_BYTES;
+        const sizeBytes = (1 + random.below(blocks)) * BLOCK_BYTES;
         const largest = ledger.largestFreeBytes;
-        const zone = ledger.reserve(sizeBytes, nobody);
+        const zone = ledger.reserve(limitBytes, nobody, sizeBytes);
         if (zone !== null) live.push(zone);
-        else if (sizeBytes <= largest && live.length < 40) t.fail(`seed ${seed}: room was refused`);
+        else if (limitBytes <= largest && live.length < 40) {
+          t.fail(`seed ${seed}: room was refused`);
+        }
       } else if (live.length > 0) {
         const gone = random.pick(live);
         ledger.release(gone.zoneId);
@@ -34,7 +42,8 @@ t.test('zones never overlap, sums hold, and all freed is one piece again', async
     }
     for (const zone of live) ledger.release(zone.zoneId);
     t.equal(ledger.largestFreeBytes, REGION, `seed ${seed}: one free extent`);
-    t.equal(ledger.takenBytes, 0);
+    t.equal(ledger.limitBytes, 0);
+    t.equal(ledger.committedBytes, 0);
   }
 
   function check(ledger: Ledger, live: readonly LedgerZone[], seed: number): void {
@@ -43,8 +52,8 @@ t.test('zones never overlap, sums hold, and all freed is one piece again', async
     let sum = 0;
     for (const zone of zones) {
       if (zone.start < end) t.fail(`seed ${seed}: zone ${zone.zoneId} overlaps`);
-      end = zone.start + zone.sizeBytes;
-      sum += zone.sizeBytes;
+      end = zone.start + zone.limitBytes;
+      sum += zone.limitBytes;
     }
     if (end > START + REGION) t.fail(`seed ${seed}: a zone leaves the region`);
     if (sum + ledger.freeBytes !== REGION) t.fail(`seed ${seed}: bytes are lost`);
@@ -91,6 +100,53 @@ t.test('what does not fit changes nothing', async (t) => {
   t.equal(ledger.reserve(100 * MIB, nobody), null);
   t.same(ledger.zones(), before);
   t.equal(ledger.freeBytes, 56 * MIB);
+});
+
+t.test('a zone takes its size of the budget and is promised its limit', async (t) => {
+  const ledger = make();
+  const zone = ledger.reserve(64 * MIB, nobody, 8 * MIB);
+  if (zone === null) throw new Error('no zone');
+  const sums = () => [ledger.sizeBytes, ledger.committedBytes, ledger.promisedBytes];
+  t.same(sums(), [8 * MIB, 8 * MIB, 64 * MIB]);
+  t.equal(ledger.freeBytes, REGION - 64 * MIB, 'nobody else gets its addresses');
+  ledger.commit(zone.zoneId, 24 * MIB);
+  t.same(sums(), [8 * MIB, 24 * MIB, 64 * MIB], 'while it is being grown');
+  ledger.resize(zone.zoneId, 16 * MIB);
+  t.same(sums(), [16 * MIB, 16 * MIB, 64 * MIB], 'it took less than it was offered');
+  for (const bytes of [0, MIB, 66 * MIB, 16 * MIB + 4096]) {
+    t.throws(() => ledger.resize(zone.zoneId, bytes), RangeError);
+  }
+  t.throws(() => ledger.reserve(4 * MIB, nobody, 8 * MIB), RangeError);
+  t.equal(ledger.zones().length, 1);
+});
+
+t.test('a zombie takes what the host counts, and is promised no more', async (t) => {
+  const ledger = make();
+  const zone = ledger.reserve(64 * MIB, nobody, 32 * MIB);
+  if (zone === null) throw new Error('no zone');
+  t.throws(() => ledger.move(zone.zoneId, 'zombie'), 'a reserved zone has no container yet');
+  for (const state of ['plugging', 'plugged', 'unplugging', 'zombie'] as const) {
+    ledger.move(zone.zoneId, state);
+  }
+  const pins = [
+    { start: zone.start, sizeBytes: 8192, reason: 'reference', references: 1 },
+  ] as const;
+  ledger.describeZombie(zone.zoneId, { inUseBytes: 8192, pins, residentBytes: 12288 });
+  t.match(ledger.zone(zone.zoneId), { state: 'zombie', inUseBytes: 8192, pins });
+  t.equal(ledger.committedBytes, 12288);
+  t.equal(ledger.promisedBytes, 12288);
+  t.equal(ledger.freeBytes, REGION - 64 * MIB, 'its addresses stay taken');
+  t.throws(() => ledger.release(zone.zoneId), 'only an unplug frees it');
+  ledger.move(zone.zoneId, 'unplugging');
+  ledger.release(zone.zoneId);
+  t.equal(ledger.freeBytes, REGION);
+});
+
+t.test('a zone begins with room for its memmap and the first bytes', async (t) => {
+  t.equal(firstZoneBytes(66 * MIB, 8 * MIB), 10 * MIB);
+  t.equal(firstZoneBytes(1040 * MIB, 8 * MIB), 26 * MIB, '1040 MiB are described by 17, in blocks');
+  t.equal(firstZoneBytes(10 * MIB, 64 * MIB), 10 * MIB, 'never more than the limit');
+  t.equal(firstZoneBytes(10 * MIB, 1), 4 * MIB, 'never less than a zone can be');
 });
 
 t.test('only listed moves are made', async (t) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
-import { freeBudgetBytes } from '../../../src/host/ledger/budget.js';
+import { roomOf } from '../../../src/host/ledger/budget.js';
 import {
   decidePlacement,
   type PlacementQuestion,
@@ -25,10 +25,12 @@ const ask = (fields: Partial<PlacementQuestion> = {}) =>
   decidePlacement({
     tenantId: acme,
     zoneBytes: 64 * MIB,
+    firstBytes: 10 * MIB,
     sandboxes: [],
     maxSandboxes: 4,
     bootMemoryBytes: 256 * MIB,
-    freeBudgetBytes: 8 * GIB,
+    promisableBytes: 8 * GIB,
+    spareBytes: 8 * GIB,
     budgetBytes: 8 * GIB,
     ...fields,
   });
@@ -55,7 +57,9 @@ t.test('random nodes: tenants are never mixed and limits never broken', async (t
         ),
         maxSandboxes: 1 + random.below(6),
         bootMemoryBytes: 256 * MIB,
-        freeBudgetBytes: random.below(300) * 2 * MIB,
+        firstBytes: 2 * MIB + random.below(2) * 2 * MIB,
+        promisableBytes: random.below(300) * 2 * MIB,
+        spareBytes: random.below(10) === 0 ? random.below(4) * MIB : GIB,
         budgetBytes: GIB,
       };
       const decision = decidePlacement(question);
@@ -66,8 +70,14 @@ t.test('random nodes: tenants are never mixed and limits never broken', async (t
         sandbox.containerCount < sandbox.maxContainers &&
         sandbox.imageFits;
       const where = `seed ${seed} step ${step}`;
-      if (decision.kind !== 'refuse' && question.zoneBytes > question.freeBudgetBytes) {
-        t.fail(`${where}: more than the budget`);
+      if (decision.kind !== 'refuse') {
+        const bootBytes = decision.kind === 'boot' ? question.bootMemoryBytes : 0;
+        if (
+          question.zoneBytes + bootBytes > question.promisableBytes ||
+          question.firstBytes + bootBytes > question.spareBytes
+        ) {
+          t.fail(`${where}: more than the budget`);
+        }
       }
       if (decision.kind === 'use') {
         used += 1;
@@ -95,7 +105,8 @@ t.test('reasons name the numbers', async (t) => {
     kind: 'boot',
     reason: 'vm-1 has no 64 MiB in one piece',
   });
-  t.match(ask({ freeBudgetBytes: 10 * MIB }), { kind: 'refuse', reason: /10 MiB of 8 GiB left/ });
+  t.match(ask({ promisableBytes: 10 * MIB }), { kind: 'refuse', reason: /10 MiB of 8 GiB left/ });
+  t.match(ask({ spareBytes: 6 * MIB }), { kind: 'refuse', reason: /6 MiB of 8 GiB left/ });
   const others = { tenantId: 'other' as TenantId };
   t.match(ask({ sandboxes: [room('vm-1', others)], maxSandboxes: 1 }), {
     kind: 'refuse',
@@ -103,8 +114,22 @@ t.test('reasons name the numbers', async (t) => {
   });
 });
 
-t.test('the budget counts boot memory and zones, and is never below zero', async (t) => {
-  const vm = { bootMemoryBytes: 256 * MIB, takenBytes: 100 * MIB };
-  t.equal(freeBudgetBytes(GIB, [vm, vm]), GIB - 712 * MIB);
-  t.equal(freeBudgetBytes(100 * MIB, [vm]), 0);
+t.test('sizes are held against the budget, limits against what may be promised', async (t) => {
+  const vm = {
+    bootMemoryBytes: 256 * MIB,
+    committedBytes: 20 * MIB,
+    promisedBytes: 100 * MIB,
+  };
+  t.same(roomOf({ budgetBytes: GIB, overcommit: 1 }, [vm, vm]), {
+    spareBytes: GIB - 552 * MIB,
+    promisableBytes: GIB - 712 * MIB,
+  });
+  t.same(roomOf({ budgetBytes: GIB, overcommit: 1.5 }, [vm]), {
+    spareBytes: GIB - 276 * MIB,
+    promisableBytes: 1.5 * GIB - 356 * MIB,
+  });
+  t.same(roomOf({ budgetBytes: 100 * MIB, overcommit: 1 }, [vm]), {
+    spareBytes: 0,
+    promisableBytes: 0,
+  });
 });

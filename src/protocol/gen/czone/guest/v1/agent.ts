@@ -137,6 +137,18 @@ export interface ResumeContainerRequest {
 export interface ResumeContainerResponse {
 }
 
+export interface ReclaimContainerRequest {
+  containerId: string;
+  bytes: bigint;
+}
+
+export interface ReclaimContainerResponse {
+  /** By how much memory.current fell. */
+  reclaimedBytes: bigint;
+  /** By how much memory.swap.current rose; 0 without swap. */
+  swappedBytes: bigint;
+}
+
 export interface ListContainersRequest {
 }
 
@@ -1248,6 +1260,153 @@ export const ResumeContainerResponse: MessageFns<ResumeContainerResponse> = {
   },
 };
 
+function createBaseReclaimContainerRequest(): ReclaimContainerRequest {
+  return { containerId: "", bytes: 0n };
+}
+
+export const ReclaimContainerRequest: MessageFns<ReclaimContainerRequest> = {
+  encode(message: ReclaimContainerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.containerId !== "") {
+      writer.uint32(10).string(message.containerId);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReclaimContainerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReclaimContainerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.containerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReclaimContainerRequest>): ReclaimContainerRequest {
+    return ReclaimContainerRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReclaimContainerRequest>): ReclaimContainerRequest {
+    const message = createBaseReclaimContainerRequest();
+    message.containerId = object.containerId ?? "";
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    return message;
+  },
+};
+
+function createBaseReclaimContainerResponse(): ReclaimContainerResponse {
+  return { reclaimedBytes: 0n, swappedBytes: 0n };
+}
+
+export const ReclaimContainerResponse: MessageFns<ReclaimContainerResponse> = {
+  encode(message: ReclaimContainerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reclaimedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.reclaimedBytes) !== message.reclaimedBytes) {
+        throw new globalThis.Error("value provided for field message.reclaimedBytes of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.reclaimedBytes);
+    }
+    if (message.swappedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.swappedBytes) !== message.swappedBytes) {
+        throw new globalThis.Error("value provided for field message.swappedBytes of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.swappedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReclaimContainerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReclaimContainerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reclaimedBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.swappedBytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReclaimContainerResponse>): ReclaimContainerResponse {
+    return ReclaimContainerResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReclaimContainerResponse>): ReclaimContainerResponse {
+    const message = createBaseReclaimContainerResponse();
+    message.reclaimedBytes = (object.reclaimedBytes !== undefined && object.reclaimedBytes !== null)
+      ? BigInt(object.reclaimedBytes)
+      : 0n;
+    message.swappedBytes = (object.swappedBytes !== undefined && object.swappedBytes !== null)
+      ? BigInt(object.swappedBytes)
+      : 0n;
+    return message;
+  },
+};
+
 function createBaseListContainersRequest(): ListContainersRequest {
   return {};
 }
@@ -2189,6 +2348,21 @@ export const AgentServiceService = {
       Buffer.from(ResumeContainerResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ResumeContainerResponse => ResumeContainerResponse.decode(value),
   },
+  /**
+   * Takes up to so many bytes of cold memory from a container, paused or running, by
+   * its cgroup's memory.reclaim. NOT_FOUND.
+   */
+  reclaimContainer: {
+    path: "/czone.guest.v1.AgentService/ReclaimContainer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReclaimContainerRequest): Buffer =>
+      Buffer.from(ReclaimContainerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReclaimContainerRequest => ReclaimContainerRequest.decode(value),
+    responseSerialize: (value: ReclaimContainerResponse): Buffer =>
+      Buffer.from(ReclaimContainerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReclaimContainerResponse => ReclaimContainerResponse.decode(value),
+  },
   listContainers: {
     path: "/czone.guest.v1.AgentService/ListContainers" as const,
     requestStream: false as const,
@@ -2246,6 +2420,11 @@ export interface AgentServiceServer extends UntypedServiceImplementation {
   stopContainer: handleUnaryCall<StopContainerRequest, StopContainerResponse>;
   pauseContainer: handleUnaryCall<PauseContainerRequest, PauseContainerResponse>;
   resumeContainer: handleUnaryCall<ResumeContainerRequest, ResumeContainerResponse>;
+  /**
+   * Takes up to so many bytes of cold memory from a container, paused or running, by
+   * its cgroup's memory.reclaim. NOT_FOUND.
+   */
+  reclaimContainer: handleUnaryCall<ReclaimContainerRequest, ReclaimContainerResponse>;
   listContainers: handleUnaryCall<ListContainersRequest, ListContainersResponse>;
   /** Where the pages of a container's processes lie. NOT_FOUND. */
   inspectContainer: handleUnaryCall<InspectContainerRequest, InspectContainerResponse>;
@@ -2344,6 +2523,25 @@ export interface AgentServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ResumeContainerResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes up to so many bytes of cold memory from a container, paused or running, by
+   * its cgroup's memory.reclaim. NOT_FOUND.
+   */
+  reclaimContainer(
+    request: ReclaimContainerRequest,
+    callback: (error: ServiceError | null, response: ReclaimContainerResponse) => void,
+  ): ClientUnaryCall;
+  reclaimContainer(
+    request: ReclaimContainerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReclaimContainerResponse) => void,
+  ): ClientUnaryCall;
+  reclaimContainer(
+    request: ReclaimContainerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReclaimContainerResponse) => void,
   ): ClientUnaryCall;
   listContainers(
     request: ListContainersRequest,

@@ -77,6 +77,11 @@ export interface PlaceFunctionRequest {
   labels: Label[];
   /** 0: the node's default (120 s). */
   readyTimeoutMs: number;
+  /**
+   * What it can use before its zone has to grow, at most memory_bytes; 0: the node's
+   * default.
+   */
+  initialMemoryBytes: bigint;
 }
 
 export interface PlaceFunctionResponse {
@@ -104,6 +109,7 @@ export interface Container {
   functionId: string;
   imageDigest: string;
   zoneId: number;
+  /** What its zone has. */
   zoneRange: AddressRange | null;
   memoryBytes: bigint;
   state: ContainerState;
@@ -125,6 +131,8 @@ export interface Container {
   guestPid: number;
   /** What the guest took to plug the zone. */
   plugGuestUs: bigint;
+  /** What its zone may grow to. */
+  limitBytes: bigint;
 }
 
 export interface ListContainersRequest {
@@ -229,6 +237,7 @@ function createBasePlaceFunctionRequest(): PlaceFunctionRequest {
     cpuMillis: 0,
     labels: [],
     readyTimeoutMs: 0,
+    initialMemoryBytes: 0n,
   };
 }
 
@@ -266,6 +275,12 @@ export const PlaceFunctionRequest: MessageFns<PlaceFunctionRequest> = {
     }
     if (message.readyTimeoutMs !== 0) {
       writer.uint32(80).uint32(message.readyTimeoutMs);
+    }
+    if (message.initialMemoryBytes !== 0n) {
+      if (BigInt.asUintN(64, message.initialMemoryBytes) !== message.initialMemoryBytes) {
+        throw new globalThis.Error("value provided for field message.initialMemoryBytes of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.initialMemoryBytes);
     }
     return writer;
   },
@@ -363,6 +378,14 @@ export const PlaceFunctionRequest: MessageFns<PlaceFunctionRequest> = {
             message.readyTimeoutMs = reader.uint32();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.initialMemoryBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -392,6 +415,9 @@ export const PlaceFunctionRequest: MessageFns<PlaceFunctionRequest> = {
     message.cpuMillis = object.cpuMillis ?? 0;
     message.labels = object.labels?.map((e) => Label.fromPartial(e)) || [];
     message.readyTimeoutMs = object.readyTimeoutMs ?? 0;
+    message.initialMemoryBytes = (object.initialMemoryBytes !== undefined && object.initialMemoryBytes !== null)
+      ? BigInt(object.initialMemoryBytes)
+      : 0n;
     return message;
   },
 };
@@ -595,6 +621,7 @@ function createBaseContainer(): Container {
     memoryReturn: null,
     guestPid: 0,
     plugGuestUs: 0n,
+    limitBytes: 0n,
   };
 }
 
@@ -668,6 +695,12 @@ export const Container: MessageFns<Container> = {
         throw new globalThis.Error("value provided for field message.plugGuestUs of type uint64 too large");
       }
       writer.uint32(168).uint64(message.plugGuestUs);
+    }
+    if (message.limitBytes !== 0n) {
+      if (BigInt.asUintN(64, message.limitBytes) !== message.limitBytes) {
+        throw new globalThis.Error("value provided for field message.limitBytes of type uint64 too large");
+      }
+      writer.uint32(176).uint64(message.limitBytes);
     }
     return writer;
   },
@@ -853,6 +886,14 @@ export const Container: MessageFns<Container> = {
             message.plugGuestUs = reader.uint64() as bigint;
             continue;
           }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.limitBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -898,6 +939,9 @@ export const Container: MessageFns<Container> = {
     message.guestPid = object.guestPid ?? 0;
     message.plugGuestUs = (object.plugGuestUs !== undefined && object.plugGuestUs !== null)
       ? BigInt(object.plugGuestUs)
+      : 0n;
+    message.limitBytes = (object.limitBytes !== undefined && object.limitBytes !== null)
+      ? BigInt(object.limitBytes)
       : 0n;
     return message;
   },

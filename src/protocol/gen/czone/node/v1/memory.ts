@@ -30,22 +30,47 @@ export interface GetMemoryRequest {
   sandboxId: string;
 }
 
-export interface ZoneMemory {
-  zoneId: number;
+/** Pages of a zombie zone that are in use, for one reason; as the guest tells. */
+export interface ZonePin {
   range:
     | AddressRange
     | null;
-  /** reserved, plugging, plugged, unplugging, stuck */
+  /**
+   * unknown, reference (a pipe, direct I/O), longterm (a device, io_uring), mapped,
+   * cache (of a file or of swap)
+   */
+  reason: string;
+  /** Of the first page, as the guest counts them. */
+  references: number;
+}
+
+export interface ZoneMemory {
+  zoneId: number;
+  /** What it has. */
+  range:
+    | AddressRange
+    | null;
+  /**
+   * reserved, plugging, plugged, unplugging, stuck, zombie (its container has ended,
+   * and pages in use keep it)
+   */
   state: string;
   /** The container that lives there; empty: none. */
   containerId: string;
+  /** Allocated bytes of all its addresses, up to the limit. */
   residentBytes: bigint;
+  /** What it may grow to. */
+  limitBytes: bigint;
+  /** Of a zombie: bytes in use, as the guest tells, and why; not all need be named. */
+  inUseBytes: bigint;
+  pins: ZonePin[];
 }
 
 export interface SandboxMemory {
   sandboxId: string;
   tenantId: string;
   regionBytes: bigint;
+  /** Sizes of its zones. */
   pluggedBytes: bigint;
   /** Allocated bytes of the VM's memory file: all, of the boot memory, of zones. */
   residentBytes: bigint;
@@ -56,16 +81,23 @@ export interface SandboxMemory {
   /** Proportional set size of the VMM process without the VM's memory. */
   vmmBytes: bigint;
   zones: ZoneMemory[];
-  region: AddressRange | null;
+  region:
+    | AddressRange
+    | null;
+  /** Limits of its zones. */
+  limitBytes: bigint;
 }
 
 export interface GetMemoryResponse {
   residentBytes: bigint;
   pluggedBytes: bigint;
-  /** What the node may plug in all, and what of it is left. */
+  /** What the node may commit in all: boot memory of its VMs and sizes of their zones. */
   budgetBytes: bigint;
+  /** Limits that new containers can still be promised. */
   freeBudgetBytes: bigint;
   sandboxes: SandboxMemory[];
+  /** Of the budget, what zones can still get now. */
+  spareBytes: bigint;
 }
 
 export interface ReclaimMemoryRequest {
@@ -73,6 +105,11 @@ export interface ReclaimMemoryRequest {
   /** One of the two or neither (all of the node). */
   containerId: string;
   sandboxId: string;
+  /**
+   * Before that, take up to so many bytes of cold memory from each container: its
+   * pages of files, and, where the guest has swap, of its own. 0: none.
+   */
+  coldBytes: bigint;
 }
 
 export interface ReclaimedZone {
@@ -82,6 +119,15 @@ export interface ReclaimedZone {
   returnedBytes: bigint;
   durationUs: bigint;
   ranges: number;
+  /** What the zone has now, and how much of it was let go. */
+  sizeBytes: bigint;
+  shrunkBytes: bigint;
+  /**
+   * What the guest took of the container's cold memory, by its own count, and what of
+   * it went to swap.
+   */
+  coldBytes: bigint;
+  swappedBytes: bigint;
 }
 
 export interface ReclaimMemoryResponse {
@@ -144,8 +190,98 @@ export const GetMemoryRequest: MessageFns<GetMemoryRequest> = {
   },
 };
 
+function createBaseZonePin(): ZonePin {
+  return { range: null, reason: "", references: 0 };
+}
+
+export const ZonePin: MessageFns<ZonePin> = {
+  encode(message: ZonePin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.range !== undefined && message.range !== null) {
+      AddressRange.encode(message.range, writer.uint32(10).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.references !== 0) {
+      writer.uint32(24).uint32(message.references);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ZonePin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseZonePin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.range = AddressRange.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.references = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ZonePin>): ZonePin {
+    return ZonePin.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ZonePin>): ZonePin {
+    const message = createBaseZonePin();
+    message.range = (object.range !== undefined && object.range !== null)
+      ? AddressRange.fromPartial(object.range)
+      : null;
+    message.reason = object.reason ?? "";
+    message.references = object.references ?? 0;
+    return message;
+  },
+};
+
 function createBaseZoneMemory(): ZoneMemory {
-  return { zoneId: 0, range: null, state: "", containerId: "", residentBytes: 0n };
+  return {
+    zoneId: 0,
+    range: null,
+    state: "",
+    containerId: "",
+    residentBytes: 0n,
+    limitBytes: 0n,
+    inUseBytes: 0n,
+    pins: [],
+  };
 }
 
 export const ZoneMemory: MessageFns<ZoneMemory> = {
@@ -167,6 +303,21 @@ export const ZoneMemory: MessageFns<ZoneMemory> = {
         throw new globalThis.Error("value provided for field message.residentBytes of type uint64 too large");
       }
       writer.uint32(40).uint64(message.residentBytes);
+    }
+    if (message.limitBytes !== 0n) {
+      if (BigInt.asUintN(64, message.limitBytes) !== message.limitBytes) {
+        throw new globalThis.Error("value provided for field message.limitBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.limitBytes);
+    }
+    if (message.inUseBytes !== 0n) {
+      if (BigInt.asUintN(64, message.inUseBytes) !== message.inUseBytes) {
+        throw new globalThis.Error("value provided for field message.inUseBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.inUseBytes);
+    }
+    for (const v of message.pins) {
+      ZonePin.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -224,6 +375,30 @@ export const ZoneMemory: MessageFns<ZoneMemory> = {
             message.residentBytes = reader.uint64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.limitBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.inUseBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pins.push(ZonePin.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -250,6 +425,13 @@ export const ZoneMemory: MessageFns<ZoneMemory> = {
     message.residentBytes = (object.residentBytes !== undefined && object.residentBytes !== null)
       ? BigInt(object.residentBytes)
       : 0n;
+    message.limitBytes = (object.limitBytes !== undefined && object.limitBytes !== null)
+      ? BigInt(object.limitBytes)
+      : 0n;
+    message.inUseBytes = (object.inUseBytes !== undefined && object.inUseBytes !== null)
+      ? BigInt(object.inUseBytes)
+      : 0n;
+    message.pins = object.pins?.map((e) => ZonePin.fromPartial(e)) || [];
     return message;
   },
 };
@@ -267,6 +449,7 @@ function createBaseSandboxMemory(): SandboxMemory {
     vmmBytes: 0n,
     zones: [],
     region: null,
+    limitBytes: 0n,
   };
 }
 
@@ -325,6 +508,12 @@ export const SandboxMemory: MessageFns<SandboxMemory> = {
     }
     if (message.region !== undefined && message.region !== null) {
       AddressRange.encode(message.region, writer.uint32(90).fork()).join();
+    }
+    if (message.limitBytes !== 0n) {
+      if (BigInt.asUintN(64, message.limitBytes) !== message.limitBytes) {
+        throw new globalThis.Error("value provided for field message.limitBytes of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.limitBytes);
     }
     return writer;
   },
@@ -430,6 +619,14 @@ export const SandboxMemory: MessageFns<SandboxMemory> = {
             message.region = AddressRange.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.limitBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -472,12 +669,15 @@ export const SandboxMemory: MessageFns<SandboxMemory> = {
     message.region = (object.region !== undefined && object.region !== null)
       ? AddressRange.fromPartial(object.region)
       : null;
+    message.limitBytes = (object.limitBytes !== undefined && object.limitBytes !== null)
+      ? BigInt(object.limitBytes)
+      : 0n;
     return message;
   },
 };
 
 function createBaseGetMemoryResponse(): GetMemoryResponse {
-  return { residentBytes: 0n, pluggedBytes: 0n, budgetBytes: 0n, freeBudgetBytes: 0n, sandboxes: [] };
+  return { residentBytes: 0n, pluggedBytes: 0n, budgetBytes: 0n, freeBudgetBytes: 0n, sandboxes: [], spareBytes: 0n };
 }
 
 export const GetMemoryResponse: MessageFns<GetMemoryResponse> = {
@@ -508,6 +708,12 @@ export const GetMemoryResponse: MessageFns<GetMemoryResponse> = {
     }
     for (const v of message.sandboxes) {
       SandboxMemory.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.spareBytes !== 0n) {
+      if (BigInt.asUintN(64, message.spareBytes) !== message.spareBytes) {
+        throw new globalThis.Error("value provided for field message.spareBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.spareBytes);
     }
     return writer;
   },
@@ -565,6 +771,14 @@ export const GetMemoryResponse: MessageFns<GetMemoryResponse> = {
             message.sandboxes.push(SandboxMemory.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.spareBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -595,12 +809,15 @@ export const GetMemoryResponse: MessageFns<GetMemoryResponse> = {
       ? BigInt(object.freeBudgetBytes)
       : 0n;
     message.sandboxes = object.sandboxes?.map((e) => SandboxMemory.fromPartial(e)) || [];
+    message.spareBytes = (object.spareBytes !== undefined && object.spareBytes !== null)
+      ? BigInt(object.spareBytes)
+      : 0n;
     return message;
   },
 };
 
 function createBaseReclaimMemoryRequest(): ReclaimMemoryRequest {
-  return { requestId: "", containerId: "", sandboxId: "" };
+  return { requestId: "", containerId: "", sandboxId: "", coldBytes: 0n };
 }
 
 export const ReclaimMemoryRequest: MessageFns<ReclaimMemoryRequest> = {
@@ -613,6 +830,12 @@ export const ReclaimMemoryRequest: MessageFns<ReclaimMemoryRequest> = {
     }
     if (message.sandboxId !== "") {
       writer.uint32(26).string(message.sandboxId);
+    }
+    if (message.coldBytes !== 0n) {
+      if (BigInt.asUintN(64, message.coldBytes) !== message.coldBytes) {
+        throw new globalThis.Error("value provided for field message.coldBytes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.coldBytes);
     }
     return writer;
   },
@@ -654,6 +877,14 @@ export const ReclaimMemoryRequest: MessageFns<ReclaimMemoryRequest> = {
             message.sandboxId = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.coldBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -674,12 +905,24 @@ export const ReclaimMemoryRequest: MessageFns<ReclaimMemoryRequest> = {
     message.requestId = object.requestId ?? "";
     message.containerId = object.containerId ?? "";
     message.sandboxId = object.sandboxId ?? "";
+    message.coldBytes = (object.coldBytes !== undefined && object.coldBytes !== null) ? BigInt(object.coldBytes) : 0n;
     return message;
   },
 };
 
 function createBaseReclaimedZone(): ReclaimedZone {
-  return { containerId: "", zoneId: 0, residentBeforeBytes: 0n, returnedBytes: 0n, durationUs: 0n, ranges: 0 };
+  return {
+    containerId: "",
+    zoneId: 0,
+    residentBeforeBytes: 0n,
+    returnedBytes: 0n,
+    durationUs: 0n,
+    ranges: 0,
+    sizeBytes: 0n,
+    shrunkBytes: 0n,
+    coldBytes: 0n,
+    swappedBytes: 0n,
+  };
 }
 
 export const ReclaimedZone: MessageFns<ReclaimedZone> = {
@@ -710,6 +953,30 @@ export const ReclaimedZone: MessageFns<ReclaimedZone> = {
     }
     if (message.ranges !== 0) {
       writer.uint32(48).uint32(message.ranges);
+    }
+    if (message.sizeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.sizeBytes) !== message.sizeBytes) {
+        throw new globalThis.Error("value provided for field message.sizeBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.sizeBytes);
+    }
+    if (message.shrunkBytes !== 0n) {
+      if (BigInt.asUintN(64, message.shrunkBytes) !== message.shrunkBytes) {
+        throw new globalThis.Error("value provided for field message.shrunkBytes of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.shrunkBytes);
+    }
+    if (message.coldBytes !== 0n) {
+      if (BigInt.asUintN(64, message.coldBytes) !== message.coldBytes) {
+        throw new globalThis.Error("value provided for field message.coldBytes of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.coldBytes);
+    }
+    if (message.swappedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.swappedBytes) !== message.swappedBytes) {
+        throw new globalThis.Error("value provided for field message.swappedBytes of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.swappedBytes);
     }
     return writer;
   },
@@ -775,6 +1042,38 @@ export const ReclaimedZone: MessageFns<ReclaimedZone> = {
             message.ranges = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.sizeBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.shrunkBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.coldBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.swappedBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -804,6 +1103,14 @@ export const ReclaimedZone: MessageFns<ReclaimedZone> = {
       ? BigInt(object.durationUs)
       : 0n;
     message.ranges = object.ranges ?? 0;
+    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
+    message.shrunkBytes = (object.shrunkBytes !== undefined && object.shrunkBytes !== null)
+      ? BigInt(object.shrunkBytes)
+      : 0n;
+    message.coldBytes = (object.coldBytes !== undefined && object.coldBytes !== null) ? BigInt(object.coldBytes) : 0n;
+    message.swappedBytes = (object.swappedBytes !== undefined && object.swappedBytes !== null)
+      ? BigInt(object.swappedBytes)
+      : 0n;
     return message;
   },
 };
@@ -892,8 +1199,8 @@ export const MemoryServiceService = {
     responseDeserialize: (value: Buffer): GetMemoryResponse => GetMemoryResponse.decode(value),
   },
   /**
-   * Takes back what live containers have freed. Answers with the bytes that the
-   * host really got back.
+   * Takes back what live containers have freed, and makes zones smaller where most of
+   * one is free. Answers with the bytes that the host really got back.
    */
   reclaimMemory: {
     path: "/czone.node.v1.MemoryService/ReclaimMemory" as const,
@@ -910,8 +1217,8 @@ export const MemoryServiceService = {
 export interface MemoryServiceServer extends UntypedServiceImplementation {
   getMemory: handleUnaryCall<GetMemoryRequest, GetMemoryResponse>;
   /**
-   * Takes back what live containers have freed. Answers with the bytes that the
-   * host really got back.
+   * Takes back what live containers have freed, and makes zones smaller where most of
+   * one is free. Answers with the bytes that the host really got back.
    */
   reclaimMemory: handleUnaryCall<ReclaimMemoryRequest, ReclaimMemoryResponse>;
 }
@@ -933,8 +1240,8 @@ export interface MemoryServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetMemoryResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Takes back what live containers have freed. Answers with the bytes that the
-   * host really got back.
+   * Takes back what live containers have freed, and makes zones smaller where most of
+   * one is free. Answers with the bytes that the host really got back.
    */
   reclaimMemory(
     request: ReclaimMemoryRequest,

@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { ZoneMemory } from "./memory.js";
 
 /**
  * SPDX-License-Identifier: Apache-2.0
@@ -50,6 +51,10 @@ export interface Sandbox {
   containerCount: number;
   /** RFC 3339 */
   createdAt: string;
+  /** Sum of what its zones may grow to, bytes. */
+  limitBytes: bigint;
+  /** Zones whose containers have ended, kept by pages in use. */
+  zombies: ZoneMemory[];
 }
 
 export interface ListSandboxesRequest {
@@ -85,6 +90,8 @@ function createBaseSandbox(): Sandbox {
     pluggedBytes: 0n,
     containerCount: 0,
     createdAt: "",
+    limitBytes: 0n,
+    zombies: [],
   };
 }
 
@@ -128,6 +135,15 @@ export const Sandbox: MessageFns<Sandbox> = {
     }
     if (message.createdAt !== "") {
       writer.uint32(82).string(message.createdAt);
+    }
+    if (message.limitBytes !== 0n) {
+      if (BigInt.asUintN(64, message.limitBytes) !== message.limitBytes) {
+        throw new globalThis.Error("value provided for field message.limitBytes of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.limitBytes);
+    }
+    for (const v of message.zombies) {
+      ZoneMemory.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -225,6 +241,22 @@ export const Sandbox: MessageFns<Sandbox> = {
             message.createdAt = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.limitBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.zombies.push(ZoneMemory.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -258,6 +290,10 @@ export const Sandbox: MessageFns<Sandbox> = {
       : 0n;
     message.containerCount = object.containerCount ?? 0;
     message.createdAt = object.createdAt ?? "";
+    message.limitBytes = (object.limitBytes !== undefined && object.limitBytes !== null)
+      ? BigInt(object.limitBytes)
+      : 0n;
+    message.zombies = object.zombies?.map((e) => ZoneMemory.fromPartial(e)) || [];
     return message;
   },
 };
