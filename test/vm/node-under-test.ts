@@ -32,9 +32,12 @@ export class NodeUnderTest {
 
   static async start(args: readonly string[] = [], runDir?: string): Promise<NodeUnderTest> {
     const directory = runDir ?? (await mkdtemp(join(tmpdir(), 'czone-test-')));
+    // Another guest kernel than the built one: of somebody who works on it.
+    const kernel = process.env['CZONE_TEST_KERNEL'];
+    const all = [...args, ...(kernel === undefined ? [] : ['--kernel', kernel])];
     const child = spawn(
       process.execPath,
-      [CLI, 'node', 'start', '--run-dir', directory, '--debug-shell', ...args],
+      [CLI, 'node', 'start', '--run-dir', directory, '--debug-shell', ...all],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const node = new NodeUnderTest(directory, child);

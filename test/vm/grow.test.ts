@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container begins with a small zone, which grows as it takes memory, shrinks when
+// that was given back, and comes back whole at its end.
+import t from 'tap';
+import { MIB } from '../../src/protocol/units.js';
+import { NodeUnderTest } from './node-under-test.js';
+
+const MEMORY_BYTES = 128 * MIB;
+const TAKEN_MIB = 72;
+
+t.setTimeout(20 * 60_000);
+const node = await NodeUnderTest.start(['--initial-memory', '8MiB']);
+t.teardown(() => node.close());
+const { client } = node;
+
+await t.test('a zone follows what its container takes and gives back', async (t) => {
+  const container = await client.place({
+    tenantId: 'acme',
+    functionId: 'html',
+    memoryBytes: MEMORY_BYTES,
+    environment: [['CZONE_TEST_ENDPOINTS', '1']],
+  });
+  const { sandboxId, containerId, zoneId, endpoint } = container;
+  const zoneNow = async () => {
+    const zones = (await client.memory(sandboxId)).sandboxes[0]?.zones ?? [];
+    const zone = zones.find((one) => one.zoneId === zoneId);
+    if (zone === undefined) throw new Error(`zone ${zoneId} is gone`);
+    return zone;
+  };
+  const post = async (path: string) => {
+    const response = await fetch(`${endpoint}${path}`, { method: 'POST' });
+    t.equal(response.status, 200, path);
+  };
+  const started = await zoneNow();
+  t.ok(started.limitBytes > MEMORY_BYTES, 'its limit is what it was promised');
+  t.ok(started.rangeBytes <= 48 * MIB, `it runs in ${started.rangeBytes / MIB} MiB`);
+
+  await post(`/_test/allocate?mib=${TAKEN_MIB}`);
+  const grown = await zoneNow();
+  t.ok(grown.rangeBytes >= started.rangeBytes + 32 * MIB, `grown to ${grown.rangeBytes / MIB} MiB`);
+  t.ok(grown.residentBytes >= TAKEN_MIB * MIB, 'the host counts what it took');
+  const processes = await client.inspect(containerId);
+  for (const process of processes) {
+    t.equal(process.anonymous.outside, 0, `all of ${process.name} lies in the zone`);
+  }
+
+  await post('/_test/free');
+  const reclaimed = await client.reclaim({ containerId });
+  t.ok(reclaimed.returnedBytes > (TAKEN_MIB - 2) * MIB, `${reclaimed.returnedBytes} came back`);
+  t.ok((reclaimed.zones[0]?.shrunkBytes ?? 0) >= 16 * MIB, 'the zone is smaller');
+  const shrunk = await zoneNow();
+  t.equal(shrunk.rangeBytes, reclaimed.zones[0]?.sizeBytes);
+  t.ok(shrunk.residentBytes < 48 * MIB, `${shrunk.residentBytes} bytes are left on the host`);
+
+  await post(`/_test/allocate?mib=${TAKEN_MIB}`);
+  t.ok((await zoneNow()).rangeBytes > shrunk.rangeBytes, 'it grows again');
+  const ended = await client.stop(containerId);
+  t.equal(ended.memoryReturn?.complete, true);
+  t.equal(ended.memoryReturn?.returnedBytes, ended.memoryReturn?.residentBytes);
+  const after = (await client.memory(sandboxId)).sandboxes[0];
+  t.equal(after?.strayBytes, 0);
+  t.equal(after?.pluggedBytes, 0);
+});
