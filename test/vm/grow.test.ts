@@ -8,6 +8,22 @@ import { NodeUnderTest } from './node-under-test.js';
 const MEMORY_BYTES = 128 * MIB;
 const TAKEN_MIB = 72;
 
+/** Answers with how many bytes of files it has just read. */
+const READER = `
+import os, http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        count = 0
+        for where, _, names in os.walk(os.path.dirname(os.__file__)):
+            for name in names:
+                with open(os.path.join(where, name), 'rb') as file:
+                    count += len(file.read())
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(count).encode())
+http.server.test(Handler, port=int(os.environ['PORT']))
+`;
+
 t.setTimeout(20 * 60_000);
 const node = await NodeUnderTest.start(['--initial-memory', '8MiB']);
 t.teardown(() => node.close());
@@ -60,4 +76,26 @@ await t.test('a zone follows what its container takes and gives back', async (t)
   const after = (await client.memory(sandboxId)).sandboxes[0];
   t.equal(after?.strayBytes, 0);
   t.equal(after?.pluggedBytes, 0);
+});
+
+await t.test('cold memory of a container is taken, running and paused', async (t) => {
+  // An image that nobody has read yet: its pages are charged to who reads them first.
+  const container = await client.place({
+    tenantId: 'acme',
+    functionId: 'compress',
+    memoryBytes: MEMORY_BYTES,
+    command: ['/usr/bin/python3', '-c', READER],
+  });
+  const { containerId, endpoint } = container;
+  for (const paused of [false, true]) {
+    const read = Number(await (await fetch(endpoint)).text());
+    t.ok(read > 4 * MIB, `it has read ${read} bytes of files`);
+    if (paused) await client.pause(containerId);
+    const { zones } = await client.reclaim({ containerId }, { coldBytes: 64 * MIB });
+    t.ok((zones[0]?.coldBytes ?? 0) > 2 * MIB, `${zones[0]?.coldBytes} bytes were cold`);
+    t.equal(zones[0]?.swappedBytes, 0, 'there is no swap');
+    if (paused) await client.resume(containerId);
+  }
+  t.equal((await fetch(endpoint)).status, 200, 'it still answers');
+  await client.stop(containerId);
 });
