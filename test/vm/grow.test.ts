@@ -3,7 +3,7 @@
 // that was given back, and comes back whole at its end.
 import t from 'tap';
 import { MIB } from '../../src/protocol/units.js';
-import { NodeUnderTest } from './node-under-test.js';
+import { NodeUnderTest, until } from './node-under-test.js';
 
 const MEMORY_BYTES = 128 * MIB;
 const TAKEN_MIB = 72;
@@ -76,6 +76,38 @@ await t.test('a zone follows what its container takes and gives back', async (t)
   const after = (await client.memory(sandboxId)).sandboxes[0];
   t.equal(after?.strayBytes, 0);
   t.equal(after?.pluggedBytes, 0);
+});
+
+await t.test('size and limit are known again after the device was lost', async (t) => {
+  const container = await client.place({
+    tenantId: 'acme',
+    functionId: 'html',
+    memoryBytes: MEMORY_BYTES,
+    environment: [['CZONE_TEST_ENDPOINTS', '1']],
+  });
+  const { sandboxId, containerId, endpoint } = container;
+  const allocate = (mib: number) =>
+    fetch(`${endpoint}/_test/allocate?mib=${mib}`, { method: 'POST' });
+  const viewNow = async () =>
+    (await client.containers()).find((view) => view.containerId === containerId);
+  const stateNow = async () =>
+    (await client.sandboxes()).find((view) => view.sandboxId === sandboxId)?.state;
+  t.equal((await allocate(20)).status, 200);
+  const before = await viewNow();
+  await node.shell(
+    sandboxId,
+    'cd /sys/bus/virtio/drivers/virtio_czone && for d in virtio*; do echo $d > unbind; done',
+  );
+  // It may be back before anybody sees it in the VM's state.
+  await until('the device is missed', () => node.output.includes('VM is recovering'));
+  await until('the VM is ready again', async () => (await stateNow()) === 'READY');
+  t.match(await viewNow(), { rangeBytes: before?.rangeBytes, limitBytes: before?.limitBytes });
+  t.equal((await allocate(40)).status, 200);
+  const grown = (await viewNow())?.rangeBytes ?? 0;
+  t.ok(grown > (before?.rangeBytes ?? 0), `it grows as before, to ${grown / MIB} MiB`);
+  const ended = await client.stop(containerId);
+  t.equal(ended.memoryReturn?.complete, true);
+  t.equal(ended.memoryReturn?.returnedBytes, ended.memoryReturn?.residentBytes);
 });
 
 await t.test('cold memory of a container is taken, running and paused', async (t) => {
