@@ -30,9 +30,10 @@ struct czone_info {
 	__u32 state;		/* VIRTIO_CZONE_STATE_* of linux/virtio_czone.h */
 	__u64 addr;		/* bytes, guest-physical */
 	__u64 size;		/* bytes */
-	__u64 usable;		/* bytes: size without the zone's own memmap */
+	__u64 usable;		/* bytes: size without room for the zone's own memmap */
 	__u64 free;		/* bytes in the buddy allocator */
 	__u64 users;		/* address spaces that live in the zone */
+	__u64 limit;		/* bytes: what it may grow to */
 };
 #define CZONE_IOC_INFO		_IOR(CZONE_IOC_MAGIC, 2, struct czone_info)
 
@@ -42,16 +43,33 @@ struct czone_info {
  */
 struct czone_test {
 	__u32 zone_id;
-	__u32 flags;		/* must be 0 */
+	__u32 flags;		/* UNPLUG: CZONE_TEST_ZOMBIE; else 0 */
 	__u64 addr;		/* bytes */
 	__u64 size;		/* bytes */
 	__u64 ns;		/* out: ns that the kernel took */
-	__u64 pages;		/* out: UNPLUG: pages in use on EBUSY; REPORT: pages reported */
-	__u64 ranges;		/* out: REPORT: ranges reported */
+	__u64 pages;		/* out: UNPLUG: in use, with EBUSY; REPORT: reported */
+	__u64 ranges;		/* out: REPORT, UNPLUG: ranges reported */
+	__u64 limit;		/* bytes. PLUG: 0 means size */
+	__u64 early_ns;		/* out: UNPLUG: ns until the host could have pages, or 0 */
+	__u64 early_pages;	/* out: UNPLUG: those that it could have before the rest */
+	__u64 events;		/* out: EVENTS: RELEASED ones since the last call */
 };
 #define CZONE_IOC_TEST_PLUG	_IOWR(CZONE_IOC_MAGIC, 16, struct czone_test)
 #define CZONE_IOC_TEST_UNPLUG	_IOWR(CZONE_IOC_MAGIC, 17, struct czone_test)
 #define CZONE_IOC_TEST_REPORT	_IOWR(CZONE_IOC_MAGIC, 18, struct czone_test)
+/* RESIZE: size is the new one; out: the one that the zone has then. */
+#define CZONE_IOC_TEST_RESIZE	_IOWR(CZONE_IOC_MAGIC, 19, struct czone_test)
+
+/*
+ * WANT: wait up to ns for a zone that asks for more. Out: zone_id, size: its
+ * present one, limit: the size that it asks for. EAGAIN: none did.
+ */
+#define CZONE_IOC_TEST_WANT	_IOWR(CZONE_IOC_MAGIC, 20, struct czone_test)
+/* EVENTS: of zone_id. */
+#define CZONE_IOC_TEST_EVENTS	_IOWR(CZONE_IOC_MAGIC, 21, struct czone_test)
+
+/* Keep what can't be moved as a zombie. */
+#define CZONE_TEST_ZOMBIE	(1 << 0)
 
 /* struct clone_args of linux/sched.h gains, behind cgroup: __aligned_u64 czone; */
 #define CZONE_CLONE_INTO_CZONE	0x400000000ULL
