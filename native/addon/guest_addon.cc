@@ -90,6 +90,7 @@ Napi::Value ZoneInfo(const Napi::CallbackInfo& info) {
   set("state", zone.state);
   set("addr", zone.addr);
   set("sizeBytes", zone.size);
+  set("limitBytes", zone.limit);
   set("usableBytes", zone.usable);
   set("freeBytes", zone.free);
   set("users", zone.users);

@@ -78,7 +78,9 @@ export class Containers implements Runtime {
 
   async inspect(id: ContainerId): Promise<ProcessPlacement[]> {
     const container = this.#get(id);
-    const zone = container.zoneInfo();
+    // It may grow while one looks; these addresses are its own in any case.
+    const { addr, sizeBytes, limitBytes } = container.zoneInfo();
+    const zone = { addr, sizeBytes: Math.max(sizeBytes, limitBytes) };
     const placements: ProcessPlacement[] = [];
     const pids = await container.cgroup.pids();
     for (const pid of pids.slice(0, INSPECTED_PROCESSES_MAX)) {

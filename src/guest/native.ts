@@ -44,6 +44,8 @@ export interface ZoneInfo {
   readonly state: number;
   readonly addr: number;
   readonly sizeBytes: number;
+  /** What it may grow to: addresses that are its own. */
+  readonly limitBytes: number;
   readonly usableBytes: number;
   readonly freeBytes: number;
   readonly users: number;
