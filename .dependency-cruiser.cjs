@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may import whom:  guest -> protocol <- host <- node-api <- cli, demo, bench;
-// artifacts <- host, cli.
+// artifacts <- host, cli; kernel-dev <- cli.
 const only = (from, allowed, comment) => ({
   name: `${from}-imports-only-what-it-may`,
   comment,
@@ -14,6 +14,7 @@ module.exports = {
     only('protocol', [], 'The protocol imports nothing else of ours.'),
     only('guest', ['protocol'], 'The guest daemon never imports host code.'),
     only('artifacts', ['protocol'], 'Artifacts know neither VMs nor containers.'),
+    only('kernel-dev', ['protocol', 'artifacts'], 'The kernel is developed without a node.'),
     only(
       'host',
       ['protocol', 'artifacts'],

@@ -31,7 +31,10 @@ export interface Recipe {
 
 const FUNCTIONS = 'vm-images/functions';
 const DEBIAN = 'vm-images/debian.sh';
-const SERIES = ['BASE', 'kernel.config', 'series'].map((file) => `guest-kernel-patches/${file}`);
+const SERIES = [
+  'vm-images/kernel-common.sh',
+  ...['BASE', 'kernel.config', 'series'].map((file) => `guest-kernel-patches/${file}`),
+];
 
 function recipe(
   name: ArtifactName,
@@ -57,7 +60,11 @@ const FIXED: readonly Recipe[] = [
   }),
   recipe('kernel-debug', {
     command: ['vm-images/kernel.sh', 'debug'],
-    inputs: [...SERIES, 'guest-kernel-patches/debug.config'],
+    inputs: [
+      ...SERIES,
+      'guest-kernel-patches/selftest.config',
+      'guest-kernel-patches/debug.config',
+    ],
     outputs: ['bzImage', 'config', 'selftests.cpio.gz'],
     diskBytes: 3200 * MIB,
   }),

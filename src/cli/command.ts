@@ -63,7 +63,8 @@ export function action<Options extends object, Args extends unknown[]>(
   return async (...given) => {
     const options = given.at(-2) as Options & CommonOptions;
     const args = given.slice(0, -2) as Args;
-    const output = new Output(options.json ?? false);
+    // With the name of a file it goes there, and people are still told.
+    const output = new Output(options.json === true);
     const interrupted = ownSignals ? null : interruption();
     try {
       const run: Run = {
@@ -82,7 +83,7 @@ export function action<Options extends object, Args extends unknown[]>(
 }
 
 interface CommonOptions {
-  readonly json?: boolean;
+  readonly json?: boolean | string;
   readonly runDir?: string;
   readonly socket?: string;
 }

@@ -9,6 +9,12 @@ import { doctor } from './commands/doctor.js';
 import { images } from './commands/images.js';
 import { info } from './commands/info.js';
 import { inspect } from './commands/inspect.js';
+import { kernelBench } from './commands/kernel-bench.js';
+import { kernelBoot } from './commands/kernel-boot.js';
+import { kernelBuild } from './commands/kernel-build.js';
+import { kernelShell } from './commands/kernel-shell.js';
+import { kernelTest } from './commands/kernel-test.js';
+import { kernelTree } from './commands/kernel-tree.js';
 import { logs } from './commands/logs.js';
 import { memory } from './commands/memory.js';
 import { nodeStart } from './commands/node-start.js';
@@ -47,5 +53,14 @@ export function createProgram(version: string, { quiet }: { quiet: boolean }): C
   for (const add of [nodeStart, nodeStop]) add(node);
   program.commandsGroup('The host and the whole:');
   for (const add of [doctor, images, demo, bench]) add(program);
+  program.commandsGroup('The guest kernel:');
+  const kernel = program
+    .command('kernel')
+    .description(
+      'For who changes the guest kernel: an editable tree, builds, VMs of it, selftests.',
+    )
+    .summary('change the guest kernel (kernel build, boot, shell, test, bench)');
+  for (const add of [kernelTree, kernelBuild, kernelBoot, kernelShell, kernelTest, kernelBench])
+    add(kernel);
   return program;
 }

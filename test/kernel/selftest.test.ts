@@ -4,8 +4,8 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ensureArtifact } from '../../src/artifacts/ensure.js';
-import { bootSelftests } from './boot.js';
-import { type Case, type Program, readKtap, splats } from './ktap.js';
+import type { Case, Program } from '../../src/kernel-dev/ktap.js';
+import { runSelftests } from '../../src/kernel-dev/selftests.js';
 
 // Minutes under software emulation on an idle machine of two cores; a busy one
 // gets four times that.
@@ -17,30 +17,26 @@ t.setTimeout(BOOT_TIMEOUT_MS + BUILD_TIMEOUT_MS);
 
 const kernel = await ensureArtifact('kernel-debug');
 const qemu = await ensureArtifact('qemu');
-const result = await bootSelftests({
+const result = await runSelftests({
   qemuPath: join(qemu.dir, 'qemu-system-x86_64'),
   kernelPath: join(kernel.dir, 'bzImage'),
   initramfsPath: join(kernel.dir, 'selftests.cpio.gz'),
-  // Less than 512 MiB would turn transparent huge pages off at boot.
-  bootMib: 512,
-  regionMib: 1024,
   timeoutMs: BOOT_TIMEOUT_MS,
   only: process.env['CZONE_SELFTEST_ONLY'],
 });
-const report = readKtap(result.ktap);
+const { report } = result;
 
 const tail = (text: string, lines: number) => text.trimEnd().split('\n').slice(-lines).join('\n');
 
 t.test('the VM ran to its end', async (t) => {
-  const evidence = { kernelLog: tail(result.log, 60), tests: tail(result.ktap, 20) };
+  const evidence = { kernelLog: tail(result.log, 60), tests: tail(result.output, 20) };
   t.notOk(result.timedOut, `no end within ${BOOT_TIMEOUT_MS / 60_000} minutes`, evidence);
   t.equal(result.status, 0, 'QEMU ended by itself', { ...evidence, stderr: result.stderr });
   t.same(report.problems, [], 'the stream is whole', evidence);
 });
 
 t.test('the kernel did not complain', async (t) => {
-  const found = splats(result.log);
-  t.same(found, [], 'no splat in its log', { kernelLog: tail(result.log, 120) });
+  t.same(result.splats, [], 'no splat in its log', { kernelLog: tail(result.log, 120) });
 });
 
 function addCase(t: Test, { name, ok, skipped, output }: Case): void {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
-import { readKtap, splats } from './ktap.js';
+import { readKtap, splats } from '../../src/kernel-dev/ktap.js';
 
 const STREAM = `KTAP version 1
 1..2
