@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Checks the series patch by patch: each applies without fuzz, passes
-# checkpatch.pl --strict without an ERROR, builds and, if asked for, boots.
+# checkpatch.pl --strict without an ERROR, compiles the files it touches without a
+# warning of W=1 or sparse, builds and, if asked for, boots. The selftests' files
+# are compiled with -Wall -Wextra -Werror.
 #
 #   check-series.sh [--full] [--boot QEMU] [--from N] [--to N] WORKDIR
 #
@@ -10,8 +12,13 @@
 # --from N     build and boot from patch N on; the ones before are only applied
 # --to N       stop after patch N
 #
-# WORKDIR gets linux/ (made anew), build/ (kept, so that a second run is fast)
-# and a log a patch. CC and JOBS are taken from the environment.
+# Sparse and W=1 have complaints of the source as it was. What is compared is each
+# file of the patch before it and after: only complaints that are new fail.
+#
+# WORKDIR gets linux/ (its files keep their times where nothing changed), build/
+# (kept, so that a second run is fast) and a log a patch. CC and JOBS are taken
+# from the environment. Without sparse installed, that part is left out, with a
+# word about it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -36,6 +43,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$work" ] || die 'usage: check-series.sh [--full] [--boot QEMU] [--from N] [--to N] WORKDIR'
+mkdir -p -- "$work"
+work=$(cd "$work" && pwd)
 
 field() { sed -n "s/^$1=//p" "$here/BASE"; }
 
@@ -45,27 +54,68 @@ unpack() {
   [ "$(sha256sum "$archive" | cut -d' ' -f1)" = "$(field sha256)" ] ||
     die "$archive is not $(field package) $(field version)"
   rm -rf -- "$work/linux"
-  mkdir -p -- "$work/linux" "$work/build"
+  mkdir -p -- "$work/linux" "$work/build" "$work/strict" "$work/tests"
   tar -C "$work/linux" --strip-components=1 -xf "$archive"
 }
 
-mk() { make -s -C "$work/linux" O="$work/build" CC="$cc" -j"$jobs" "$@"; }
+mk() { # build directory, make's arguments
+  local out=$1
+  shift
+  make -s -C "$work/linux" O="$out" CC="$cc" -j"$jobs" "$@"
+}
 
-configure() {
-  mk tinyconfig >/dev/null
-  (cd "$work/build" && "$work/linux/scripts/kconfig/merge_config.sh" -m -O . .config \
-    "$here/kernel.config" "$here/debug.config" >/dev/null 2>&1)
+configure() { # build directory
+  mk "$1" tinyconfig >/dev/null
+  (cd "$1" && "$work/linux/scripts/kconfig/merge_config.sh" -m -O . .config \
+    "$here/kernel.config" "$here/selftest.config" "$here/debug.config" >/dev/null 2>&1)
   # Options that later patches bring are dropped here without a word.
-  mk olddefconfig >/dev/null
+  mk "$1" olddefconfig >/dev/null
+}
+
+# The C files of patches that make compiles: those of the kernel itself.
+touched() { # patches
+  sed -n 's|^+++ b/\(.*\.c\)$|\1|p' "$@" | grep -v '^tools/' | sort -u
+}
+
+# What W=1 and sparse say of files, without the numbers of lines.
+complaints() { # files
+  local file objects=()
+  for file in "$@"; do
+    if [ -e "$work/linux/$file" ]; then objects+=("${file%.c}.o"); fi
+  done
+  if [ "${#objects[@]}" -eq 0 ]; then return; fi
+  configure "$work/strict"
+  mk "$work/strict" prepare
+  for file in "${objects[@]}"; do rm -f -- "$work/strict/$file"; done
+  mk "$work/strict" W=1 ${sparse:+C=2} "${objects[@]}" 2>&1 |
+    sed -nE "s|^(\.\./)*($work/linux/)?([^ :]+):[0-9]+:([0-9]+:)? ((warning\|error): .*)|\3: \5|p" |
+    sort -u
+}
+
+new_complaints() { # patch
+  local files=()
+  mapfile -t files < <(touched "$1")
+  if [ "${#files[@]}" -eq 0 ]; then return; fi
+  complaints "${files[@]}" | comm -13 "$work/complaints.base" -
+}
+
+# Selftests of the series, strictly: nothing there is older than it.
+tests_compile() {
+  local tests=$work/linux/tools/testing/selftests/czone
+  if [ ! -d "$tests" ]; then return; fi
+  mk "$work/strict" headers
+  make -s -C "$tests" CC="$cc" OUTPUT="$work/tests" \
+    KHDR_INCLUDES="-isystem $work/strict/usr/include" CFLAGS='-Wextra -Wno-unused-parameter \
+    -Wno-missing-field-initializers -Wno-sign-compare -Werror'
 }
 
 build() {
-  configure
+  configure "$work/build"
   if [ "$full" = yes ]; then
-    mk bzImage
+    mk "$work/build" bzImage
   else
-    mk prepare
-    mk mm/ kernel/ fs/proc/ arch/x86/kernel/ arch/x86/mm/ drivers/virtio/
+    mk "$work/build" prepare
+    mk "$work/build" mm/ kernel/ fs/proc/ arch/x86/kernel/ arch/x86/mm/ drivers/virtio/
   fi
 }
 
@@ -77,7 +127,15 @@ boots() { # log
   grep -q 'Unable to mount root fs' "$1" && ! grep -qE 'WARNING:|BUG:|INFO: possible' "$1"
 }
 
+sparse=
+if command -v sparse >/dev/null; then
+  sparse=yes
+else
+  echo 'check-series.sh: sparse is not installed; going on without it' >&2
+fi
 unpack
+mapfile -t series_files < <(touched "$here"/series/[0-9]*.patch)
+complaints "${series_files[@]}" >"$work/complaints.base"
 number=0
 for patch in "$here"/series/[0-9]*.patch; do
   name=$(basename "$patch" .patch)
@@ -90,6 +148,12 @@ for patch in "$here"/series/[0-9]*.patch; do
   (cd "$work/linux" && scripts/checkpatch.pl --strict --no-tree -q "$patch") >>"$log" 2>&1 || true
   if grep -q '^ERROR' "$log"; then die "$name: checkpatch has errors; see $log"; fi
   [ "$number" -ge "$from" ] || continue
+  new_complaints "$patch" >"$work/complaints.new" 2>>"$log" || true
+  if [ -s "$work/complaints.new" ]; then
+    cat "$work/complaints.new" >&2
+    die "$name: W=1 or sparse complains; see above"
+  fi
+  tests_compile >>"$log" 2>&1 || die "$name: the selftests do not compile; see $log"
   build >>"$log" 2>&1 || die "$name does not build; see $log"
   if grep -q 'warning:' "$log"; then die "$name: the compiler warns; see $log"; fi
   if [ -n "$boot" ]; then

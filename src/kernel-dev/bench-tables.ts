@@ -39,7 +39,7 @@ const WHAT: Readonly<Record<string, string>> = {
   'unplug-all-others': 'unplug 4 MiB, all other zones in turn',
 };
 
-export function zoneTable({ zones, reports }: BenchResult): {
+export function zoneTable({ zones, reports }: Pick<BenchResult, 'zones' | 'reports'>): {
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
 } {

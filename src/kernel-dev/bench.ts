@@ -41,6 +41,8 @@ const CalibrationLine = z.object({
 });
 const Line = z.union([FaultLine, CalibrationLine, SizeLine, ZoneLine]);
 
+type BenchLine = z.infer<typeof Line>;
+
 export type ZoneFigure = z.infer<typeof ZoneLine>;
 export type ReportSize = z.infer<typeof SizeLine>;
 export type FaultFigure = z.infer<typeof FaultLine>;
@@ -87,7 +89,7 @@ const OTHER_MIB = 4;
 /** A counted instruction more or less in a thousand: the clock counts something else. */
 const CALIBRATION_TOLERANCE = 1 / 1000;
 
-export function readLines(text: string): z.infer<typeof Line>[] {
+export function readLines(text: string): BenchLine[] {
   return text
     .split('\n')
     .map((line) => line.trim())
@@ -110,50 +112,53 @@ export async function runBench(run: BenchRun): Promise<BenchResult> {
   const timed = await faultLines(run, 'real');
   run.say('page faults, instructions counted');
   const counted = await faultLines(run, 'instructions');
+  const isCalibration = (line: BenchLine): line is Calibration => line.name === 'calibration';
+  const calibration = checkCalibration(counted.patched.find(isCalibration));
+  const costs = (lines: FaultLines, value: (line: FaultFigure) => number) =>
+    costsOf(lines.unpatched, lines.patched, value);
   return {
     zones: zones.filter((line): line is ZoneFigure => 'medianNs' in line),
     reports: zones.filter((line): line is ReportSize => line.name === 'report-size'),
     faultNs: costs(timed, ({ meanNs }) => meanNs),
     faultInstructions: costs(counted, ({ medianTicks }) => medianTicks),
     faultInstructionsMean: costs(counted, ({ meanTicks }) => meanTicks),
-    calibration: checkCalibration(counted.calibration),
+    calibration,
   };
 }
 
+/** Of the unpatched kernel and of the patched one. */
 interface FaultLines {
-  readonly unpatched: readonly FaultFigure[];
-  readonly patched: readonly FaultFigure[];
-  readonly calibration: Calibration | undefined;
+  readonly unpatched: readonly BenchLine[];
+  readonly patched: readonly BenchLine[];
 }
 
 async function faultLines(run: BenchRun, clock: Clock): Promise<FaultLines> {
-  const unpatched = await bench(run, run.base, 'faults', clock, MEASURED_MIB);
-  const patched = await bench(run, run.kernel, 'zone-faults', clock, MEASURED_MIB);
-  const isFault = (line: z.infer<typeof Line>): line is FaultFigure => line.name === 'fault';
   return {
-    unpatched: unpatched.filter(isFault),
-    patched: patched.filter(isFault),
-    calibration: patched.find((line): line is Calibration => line.name === 'calibration'),
+    unpatched: await bench(run, run.base, 'faults', clock, MEASURED_MIB),
+    patched: await bench(run, run.kernel, 'zone-faults', clock, MEASURED_MIB),
   };
 }
 
-function costs(
-  { unpatched, patched }: FaultLines,
+/** INTERNAL where one of them lacks a kind of fault. */
+export function costsOf(
+  unpatched: readonly BenchLine[],
+  patched: readonly BenchLine[],
   value: (line: FaultFigure) => number,
 ): FaultCost[] {
-  const of = (lines: readonly FaultFigure[], kind: string, where: string): number => {
-    const line = lines.find((item) => item.kind === kind && item.where === where);
+  const isFault = (line: BenchLine): line is FaultFigure => line.name === 'fault';
+  const of = (kind: string, where: FaultFigure['where']): number => {
+    const line = patched.filter(isFault).find((item) => item.kind === kind && item.where === where);
     if (line === undefined) {
       throw new CzoneError('INTERNAL', `czone_bench said nothing of ${kind} faults ${where}`);
     }
     return value(line);
   };
-  return unpatched.map(({ kind }) => ({
-    kind,
-    unpatched: of(unpatched, kind, 'outside'),
-    outside: of(patched, kind, 'outside'),
-    outsideWithZone: of(patched, kind, 'outside-with-zone'),
-    zone: of(patched, kind, 'zone'),
+  return unpatched.filter(isFault).map((line) => ({
+    kind: line.kind,
+    unpatched: value(line),
+    outside: of(line.kind, 'outside'),
+    outsideWithZone: of(line.kind, 'outside-with-zone'),
+    zone: of(line.kind, 'zone'),
   }));
 }
 
@@ -175,7 +180,7 @@ async function bench(
   words: string,
   clock: Clock,
   regionMib: number,
-): Promise<z.infer<typeof Line>[]> {
+): Promise<BenchLine[]> {
   const shell: Shell = {
     qemuPath: run.qemuPath,
     kernelPath: kernel.kernelPath,
