@@ -8,8 +8,8 @@
  * fork into the zone with clone3() and CLONE_INTO_CZONE (linux/sched.h), nobody
  * else. A zone can't be unplugged while a descriptor or a task holds it.
  *
- * /dev/czone (mode 0600) hands descriptors out. Its ioctls want CAP_SYS_ADMIN
- * in the initial user namespace.
+ * /dev/czone (mode 0600) hands descriptors out and takes them back. Its ioctls
+ * want CAP_SYS_ADMIN in the initial user namespace.
  */
 
 #include <linux/types.h>
@@ -23,6 +23,18 @@ struct czone_open {
 	__u32 flags;		/* must be 0 */
 };
 #define CZONE_IOC_OPEN		_IOW(CZONE_IOC_MAGIC, 1, struct czone_open)
+
+/*
+ * Take back all descriptors of the zone that were opened until now, wherever
+ * they have been passed on to: they don't let anybody in any more, tell nothing
+ * (both EKEYREVOKED) and don't keep the zone plugged. Who lives in the zone goes
+ * on to. ENOENT: no such zone.
+ */
+struct czone_revoke {
+	__u32 zone_id;
+	__u32 flags;		/* must be 0 */
+};
+#define CZONE_IOC_REVOKE	_IOW(CZONE_IOC_MAGIC, 3, struct czone_revoke)
 
 /* On a zone's descriptor: what it is. */
 struct czone_info {
@@ -46,7 +58,7 @@ struct czone_test {
 	__u32 flags;		/* UNPLUG: CZONE_TEST_ZOMBIE; else 0 */
 	__u64 addr;		/* bytes */
 	__u64 size;		/* bytes */
-	__u64 ns;		/* out: ns that the kernel took */
+	__u64 ns;		/* out: ns that the kernel took, without a host's share */
 	__u64 pages;		/* out: UNPLUG: in use, with EBUSY; REPORT: reported */
 	__u64 ranges;		/* out: REPORT, UNPLUG: ranges reported */
 	__u64 limit;		/* bytes. PLUG: 0 means size */
