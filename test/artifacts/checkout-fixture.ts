@@ -29,6 +29,7 @@ export async function checkoutWith(t: Test, script: string): Promise<Fixture> {
       'vm-images': {
         'qemu.sh': script,
         'kernel.sh': '#!/bin/sh\necho "progress 1/2 compile"\nexec sleep 600\n',
+        'kernel-common.sh': '',
         'debian.sh': '',
         pins: { qemu: '' },
         functions: { html: { 'function.json': '{}' }, common: { 'serve.py': '' } },
