@@ -80,7 +80,7 @@ async function main(): Promise<void> {
     runtime: containers,
     events,
     getInfo: () => readGuestInfo('/proc', identity),
-    onAnswered: () => reclaim.postpone(),
+    onAnswered: () => reclaim.answered(),
   });
 }
 

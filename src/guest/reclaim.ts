@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the daemon as small as its work: when no call came for a while, it collects
-// what it has left over, and once after the start it gives back what that has touched
+// Keeps the daemon as small as its work: after so many calls, and when none came for
+// a while, it collects what it has left over, and once after the start it gives back what that has touched
 // and an idle life does not need, mostly file pages of Node's own program (the first
 // call thereafter is slower).
 import { writeFile } from 'node:fs/promises';
@@ -8,6 +8,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const QUIET_MS = 3000;
+/** V8 would let the heap grow by half before it looks; what is spread out then stays so. */
+const CALLS_PER_COLLECTION = 32;
 /** More than the daemon has: as much as can be taken. */
 const RECLAIMED_BYTES = 256 * 1024 * 1024;
 
@@ -23,14 +25,17 @@ export interface ReclaimParts {
 export class IdleReclaim {
   readonly #parts: ReclaimParts;
   #timer: NodeJS.Timeout | null = null;
+  #calls = 0;
   #started = false;
 
   constructor(parts: ReclaimParts) {
     this.#parts = parts;
   }
 
-  /** To be called after each call that was answered; acts when none came for a while. */
-  postpone(): void {
+  /** To be called after each call that was answered. */
+  answered(): void {
+    this.#calls += 1;
+    if (this.#calls % CALLS_PER_COLLECTION === 0) setImmediate(() => this.#collect());
     if (this.#timer) {
       this.#timer.refresh();
       return;
@@ -43,13 +48,16 @@ export class IdleReclaim {
   }
 
   #run(): void {
-    const { path, trimHeap, collect } = this.#parts;
-    collect();
-    trimHeap();
+    this.#collect();
     if (this.#started) return;
     this.#started = true;
     // EAGAIN: not as much was there. ENOENT: a kernel without it.
-    writeFile(path, String(RECLAIMED_BYTES), { flag: 'r+' }).catch(() => {});
+    writeFile(this.#parts.path, String(RECLAIMED_BYTES), { flag: 'r+' }).catch(() => {});
+  }
+
+  #collect(): void {
+    this.#parts.collect();
+    this.#parts.trimHeap();
   }
 }
 
