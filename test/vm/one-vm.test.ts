@@ -7,6 +7,8 @@ import { NodeUnderTest, SMALL_BYTES, until } from './node-under-test.js';
 const TEST_ENV = [['CZONE_TEST_ENDPOINTS', '1']] as const;
 
 const PYTHON = '/usr/bin/python3';
+/** What a container that runs, or the memmap of its zone, may touch between two counts. */
+const TOUCHED_BYTES = 128 * 1024;
 const SERVE = `
 import os, http.server
 http.server.test(http.server.SimpleHTTPRequestHandler, port=int(os.environ['PORT']))
@@ -119,7 +121,8 @@ await t.test('what an idle container freed comes back, running and paused', asyn
     if (paused) await client.pause(container.containerId);
     const reclaimed = await client.reclaim({ containerId: container.containerId });
     t.ok(reclaimed.returnedBytes >= 19 * MIB, `${reclaimed.returnedBytes} bytes came back`);
-    t.equal(await bytes(), held - reclaimed.returnedBytes, 'counted on the host');
+    const off = (await bytes()) - (held - reclaimed.returnedBytes);
+    t.ok(Math.abs(off) <= TOUCHED_BYTES, `counted on the host, but for ${off} bytes`);
     if (paused) await client.resume(container.containerId);
     t.equal((await text(container.endpoint, '/healthz')).trim(), 'ok', 'it still answers');
   }
