@@ -85,6 +85,10 @@ await t.test(`${CYCLES} containers, one after another`, async (t) => {
       if (!match) throw new Error(`the guest's meminfo has no ${name}: ${meminfo}`);
       return Number(match[1]) * KIB;
     };
+    const lists = await node.shell(
+      sandboxId,
+      'awk \'$1 == "count:" { pages += $2 } END { print pages * 4 }\' /proc/zoneinfo',
+    );
     const memory = await client.memory(sandboxId);
     const sandbox = memory.sandboxes[0];
     if (!sandbox) throw new Error(`${sandboxId} is gone`);
@@ -92,6 +96,7 @@ await t.test(`${CYCLES} containers, one after another`, async (t) => {
     t.comment(
       ['MemFree', 'AnonPages', 'Cached', 'Slab', 'Percpu', 'VmallocUsed']
         .map((name) => `${name} ${field(name) / KIB} KiB`)
+        .concat(`per-CPU lists ${lists.trim()} KiB`)
         .join(', '),
     );
     return {
