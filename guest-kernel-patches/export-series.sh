@@ -26,7 +26,8 @@ count=$(git -C "$tree" rev-list --count "$base..HEAD")
 
 new=$(mktemp -d)
 trap 'rm -rf -- "$new"' EXIT
-git -C "$tree" format-patch -q --no-signature --zero-commit --no-base -o "$new" "$base..HEAD"
+# The same lengths of hashes whatever else the repository holds.
+git -C "$tree" -c core.abbrev=9 format-patch -q --no-signature --zero-commit --no-base -o "$new" "$base..HEAD"
 unsigned=$(grep -L '^Signed-off-by: ' "$new"/*.patch || true)
 [ -z "$unsigned" ] || die "not signed off: ${unsigned//"$new/"/}"
 find "$here/series" -name '[0-9]*.patch' ! -name '0000-*' -delete
