@@ -2,7 +2,7 @@
 // Where a kernel developer's files lie:
 //
 //   CACHE/kernel-dev/linux/         the tree that the first use makes; the developer's own
-//   CACHE/kernel-dev/base/          a git work tree of it without the series
+//   TREE-base/                      a git work tree of it without the series
 //   TREE/build-czone-FLAVOUR/czone  what was built of any tree last (vm-images/kernel-dev.sh)
 import { join, resolve } from 'node:path';
 
@@ -14,8 +14,8 @@ export function treeDir(cacheDir: string, tree: string | null): string {
 }
 
 /** The source without the series, for comparison. */
-export function baseTreeDir(cacheDir: string): string {
-  return join(cacheDir, 'kernel-dev', 'base');
+export function baseTreeDir(tree: string): string {
+  return `${tree}-base`;
 }
 
 export function outDir(tree: string, flavour: Flavour): string {

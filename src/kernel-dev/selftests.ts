@@ -12,8 +12,8 @@ export interface SelftestRun {
   readonly initramfsPath: string;
   /** Picks the programs whose name has this in it. */
   readonly only?: string | undefined;
-  /** How long the stress test runs; undefined: as long as it does by itself. */
-  readonly stressSeconds?: number | undefined;
+  /** For a long run: how long the stress test takes, and how many lives of a zone. */
+  readonly long?: { readonly stressSeconds: number; readonly cycles: number } | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly onOutput?: (line: string) => void;
@@ -41,7 +41,9 @@ export async function runSelftests(run: SelftestRun): Promise<SelftestResult> {
       'ktap=ttyS1',
       ...(run.only === undefined ? [] : [`only=${run.only}`]),
       // What the kernel does not know goes to the environment of its init.
-      ...(run.stressSeconds === undefined ? [] : [`CZONE_STRESS_SECONDS=${run.stressSeconds}`]),
+      ...(run.long === undefined
+        ? []
+        : [`CZONE_STRESS_SECONDS=${run.long.stressSeconds}`, `CZONE_CYCLES=${run.long.cycles}`]),
     ],
     clock: 'real',
   };

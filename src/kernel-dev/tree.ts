@@ -101,10 +101,9 @@ export async function renewTree(work: Work): Promise<Tree> {
   }
 }
 
-/** A work tree of the source without the series, beside the tree in the cache. */
-export async function ensureBaseTree(work: Work): Promise<string> {
-  const { dir } = await ensureTree(work, null);
-  const base = baseTreeDir(work.cacheDir);
+/** A work tree of the source without the series ("base" of that tree), beside it. */
+export async function ensureBaseTree(dir: string): Promise<string> {
+  const base = baseTreeDir(dir);
   await git(dir, 'worktree', 'prune');
   if (!(await exists(join(base, '.git')))) {
     await rm(base, { recursive: true, force: true });

@@ -400,6 +400,28 @@ static void note_daemon(pid_t pid)
 	close(fd);
 }
 
+/*
+ * A kernel that boots with less than 512 MiB has all of it off; that the zones come
+ * later it can't know. Where a huge page is asked for, it is worth compaction, too.
+ */
+static void huge_pages(void)
+{
+	static const char *const values[][2] = {
+		{ "enabled", "madvise" },
+		{ "defrag", "madvise" },
+		{ "khugepaged/defrag", "1" },
+	};
+	char path[96];
+	size_t i;
+
+	for (i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/mm/transparent_hugepage/%s",
+			 values[i][0]);
+		if (write_file(path, values[i][1]) < 0)
+			say("%s: %s", path, strerror(errno));
+	}
+}
+
 int main(void)
 {
 	sigset_t signals;
@@ -425,8 +447,7 @@ int main(void)
 	loopback_up();
 	if (sethostname("czone", 5) < 0)
 		say("hostname: %s", strerror(errno));
-	if (write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise") < 0)
-		say("transparent huge pages: %s", strerror(errno));
+	huge_pages();
 	/*
 	 * Pages on per-CPU lists are free, but nobody reports them to the host: by
 	 * default up to 1.25 MiB a CPU of a small VM's boot memory. 1/1024 of it is

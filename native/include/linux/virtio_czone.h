@@ -19,7 +19,9 @@
  * are reserved for it: [addr, addr + limit) overlaps no other zone's. It grows
  * and shrinks between the two by RESIZE, always at its end. The memmap of a
  * zone lies at its start; addresses for that of the whole limit are set aside
- * there, but only the part that describes [addr, addr + size) is touched.
+ * there, but only the part that describes [addr, addr + size) is touched. So the
+ * smallest size is limit / 64 for the memmap and 2 MiB to use, rounded up to whole
+ * blocks, and never less than VIRTIO_CZONE_ZONE_SIZE_MIN.
  *
  * Memory of the region that belongs to no plugged zone has no backing on the
  * host, and the driver must not touch it: a read would allocate it again. The

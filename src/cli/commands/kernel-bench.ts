@@ -40,7 +40,7 @@ export function kernelBench(program: Command): void {
         const tree = await ensureTree(work, options.tree ?? null);
         noteStale(run, tree);
         const kernel = await buildKernel(work, tree.dir, 'release');
-        const base = await buildKernel(work, await ensureBaseTree(work), 'release');
+        const base = await buildKernel(work, await ensureBaseTree(tree.dir), 'release');
         const result = await runBench({
           qemuPath: await qemuFor(run),
           rootfsPath: join(await artifactFor(run, 'rootfs'), 'rootfs.erofs'),

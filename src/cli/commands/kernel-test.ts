@@ -22,6 +22,8 @@ interface Options extends KernelOptions {
 /** All tests, on a busy machine of two cores. */
 const TIMEOUT_MS = 30 * 60_000;
 const STRESS = 'czone_stress_test';
+/** Lives of a zone, for `test cycle --long`. */
+const LONG_CYCLES = 10_000;
 
 export function kernelTest(program: Command): void {
   kernelOptions(
@@ -33,7 +35,7 @@ export function kernelTest(program: Command): void {
           'name in theirs. What the kernel complains of counts as a failure. Ends with 1 when\n' +
           'something failed.',
       )
-      .option('--long', 'run the stress test alone, and for long')
+      .option('--long', 'run the stress test (or those named) alone, and for long')
       .option('--duration <time>', 'how long --long runs', '30m'),
   ).action(
     action(async (run, options: Options, name: string | undefined) => {
@@ -59,7 +61,9 @@ export function kernelTest(program: Command): void {
         timeoutMs: TIMEOUT_MS + (stressMs ?? 0) * 2,
         signal: run.signal,
         onOutput: (line) => tell(run, line),
-        ...(stressMs === null ? {} : { stressSeconds: Math.ceil(stressMs / 1000) }),
+        ...(stressMs === null
+          ? {}
+          : { long: { stressSeconds: Math.ceil(stressMs / 1000), cycles: LONG_CYCLES } }),
       });
       const verdict = verdictOf(result);
       const { report } = result;
