@@ -66,5 +66,8 @@ t.test('each case that docs/kernel.md names is there', async (t) => {
 
 t.test('docs/kernel.md leaves no program out', async (t) => {
   const documented = new Set(casesOfTheDocs().map(({ program }) => program));
-  t.same([...casesOfTheSeries().keys()].filter((program) => !documented.has(program)), []);
+  t.same(
+    [...casesOfTheSeries().keys()].filter((program) => !documented.has(program)),
+    [],
+  );
 });
