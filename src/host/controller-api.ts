@@ -131,7 +131,7 @@ export interface SandboxView {
 export type ZoneState = 'reserved' | 'plugging' | 'plugged' | 'unplugging' | 'stuck' | 'zombie';
 
 /** Why pages of an ended container's zone are still in use, as the guest tells. */
-export type PinReason = 'unknown' | 'reference' | 'longterm' | 'mapped' | 'cache';
+export type PinReason = 'unknown' | 'reference' | 'longterm' | 'mapped' | 'cache' | 'shared';
 
 export interface ZonePin {
   readonly start: number;

@@ -10,6 +10,10 @@
  *
  * /dev/czone (mode 0600) hands descriptors out and takes them back. Its ioctls
  * want CAP_SYS_ADMIN in the initial user namespace.
+ *
+ * A descriptor can also lead into a sandbox: namespaces, root and cgroup that
+ * root has prepared. A process without any rights can then fork a child right
+ * into them by NEXT_FORK and a plain fork(), and is no parent of it.
  */
 
 #include <linux/types.h>
@@ -48,6 +52,62 @@ struct czone_info {
 	__u64 limit;		/* bytes: what it may grow to */
 };
 #define CZONE_IOC_INFO		_IOR(CZONE_IOC_MAGIC, 2, struct czone_info)
+
+/*
+ * On a zone's descriptor: let it lead into the sandbox that the caller is in,
+ * which are, as they are now, its
+ *
+ * - namespaces: mount, UTS, IPC, network, cgroup, time, and the PID namespace
+ *   that its children would be in, which has to be a child of the initial one,
+ * - root and working directory,
+ * - cgroup (of version 2), with its limits.
+ *
+ * The caller, for instance a child of a daemon that has unshared and mounted
+ * all that, can exit then. The descriptor (the open file, not the zone) keeps
+ * the sandbox until it was used, closed everywhere or taken back.
+ *
+ * Wants CAP_SYS_ADMIN in the initial user namespace (EPERM). EBUSY: the
+ * descriptor has, or had, a sandbox. EINVAL: flags, another kind of PID namespace
+ * (see above), an owner outside of the initial one. EBADF: owner is no pidfd.
+ * ESRCH: it has ended. EKEYREVOKED, ENOMEM.
+ */
+struct czone_sandbox {
+	__u32 flags;		/* must be 0 */
+	__s32 owner;		/* pidfd of the process that is to be the parent */
+};
+#define CZONE_IOC_SET_SANDBOX	_IOW(CZONE_IOC_MAGIC, 4, struct czone_sandbox)
+
+/*
+ * On a zone's descriptor with a sandbox: the next fork of the calling thread
+ * goes into the zone and the sandbox. No rights are needed but the descriptor,
+ * which can be closed before the fork, and is used up by this call.
+ *
+ * That fork has to be fork(), or clone() with SIGCHLD and none but
+ * CLONE_PARENT_SETTID, CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID. What comes
+ * next is meant: another clone(), a vfork(), a new thread fail with EINVAL and
+ * use it up, as do other errors (EAGAIN: limits, as pids.max; ENOMEM; ENODEV:
+ * the cgroup is removed; EKEYREVOKED). A fork after that is an ordinary one. An
+ * execve() or exit forgets it.
+ *
+ * The child
+ * - is the first process (PID 1) of the sandbox's PID namespace, unless there is
+ *   one, and leads a session and a process group of its own, without a terminal
+ *   (setsid() is done: EPERM),
+ * - has the owner as its parent, who gets SIGCHLD and reaps it, or, when that
+ *   has ended, the init process; who has forked it can't see, wait for, trace or
+ *   signal it,
+ * - keeps all else that a fork keeps: memory (copied as it is written, into its
+ *   own zone), open files, credentials, limits, seccomp filters, dispositions of
+ *   signals, umask. Open files are those of the forking process' namespaces.
+ *
+ * Where the parent would get a PID that it could use, fork() returns the child's
+ * PID in its own namespace, which is 1 for the first: good only to tell that it
+ * is the parent who goes on.
+ *
+ * EINVAL: the descriptor has no sandbox. EBUSY: it is used up, or the thread has
+ * one for its next fork already. EKEYREVOKED.
+ */
+#define CZONE_IOC_NEXT_FORK	_IO(CZONE_IOC_MAGIC, 5)
 
 /*
  * Only with CONFIG_CZONE_TEST, and only while no device owns the region: what

@@ -212,6 +212,7 @@ struct virtio_czone_zone {
 #define VIRTIO_CZONE_PIN_LONGTERM	2 /* pinned by a device or io_uring */
 #define VIRTIO_CZONE_PIN_MAPPED		3 /* still mapped by somebody, and migration failed */
 #define VIRTIO_CZONE_PIN_CACHE		4 /* of a file or swap cache, and migration failed */
+#define VIRTIO_CZONE_PIN_SHARED		5 /* with a process that was forked into another zone */
 
 struct virtio_czone_pin {
 	__le64 addr;		/* bytes, guest-physical, page-aligned */

@@ -68,6 +68,7 @@ const REASONS: Readonly<Record<PinReason, string>> = {
   longterm: 'pinned by a device or io_uring',
   mapped: 'still mapped by a process',
   cache: 'in the cache of a file or of swap',
+  shared: 'shared with containers that were forked from it',
 };
 
 function describeZombie(zone: ZoneMemory, address: (bytes: number) => string): string[] {

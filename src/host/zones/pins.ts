@@ -4,7 +4,14 @@ import type { PinReason, ZonePin } from '../controller-api.js';
 import type { GuestPin } from '../device/native.js';
 
 /** VIRTIO_CZONE_PIN_*, in their order. */
-const REASONS: readonly PinReason[] = ['unknown', 'reference', 'longterm', 'mapped', 'cache'];
+const REASONS: readonly PinReason[] = [
+  'unknown',
+  'reference',
+  'longterm',
+  'mapped',
+  'cache',
+  'shared',
+];
 
 export function readPins(pins: readonly GuestPin[]): readonly ZonePin[] {
   return pins.map((pin) => ({

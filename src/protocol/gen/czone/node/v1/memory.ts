@@ -37,7 +37,7 @@ export interface ZonePin {
     | null;
   /**
    * unknown, reference (a pipe, direct I/O), longterm (a device, io_uring), mapped,
-   * cache (of a file or of swap)
+   * cache (of a file or of swap), shared (with a container that was forked from it)
    */
   reason: string;
   /** Of the first page, as the guest counts them. */
