@@ -3,6 +3,8 @@
 #include <malloc.h>
 #include <napi.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -12,7 +14,9 @@
 #include <cstring>
 #include <string>
 
+#include "fork/channel.h"
 #include "fork/pidfd.h"
+#include "fork/sandbox.h"
 #include "fork/spawn.h"
 #include "fork/zone.h"
 
@@ -71,6 +75,20 @@ std::vector<std::string> TextsIn(const Napi::Object& object, const char* name) {
   return texts;
 }
 
+std::vector<int> DescriptorsIn(const Napi::Value& value, const char* name) {
+  if (!value.IsArray())
+    throw Napi::TypeError::New(value.Env(), std::string(name) + " is not an array");
+  Napi::Array array = value.As<Napi::Array>();
+  std::vector<int> descriptors;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    Napi::Value item = array.Get(i);
+    if (!item.IsNumber())
+      throw Napi::TypeError::New(value.Env(), std::string(name) + " holds what is no number");
+    descriptors.push_back(IntegerOf(item, name));
+  }
+  return descriptors;
+}
+
 Napi::Value OpenZone(const Napi::CallbackInfo& info) {
   int32_t zone_id = NumberAt(info, 0, "zoneId");
   int fd = czone::OpenZone(static_cast<uint32_t>(zone_id));
@@ -111,6 +129,7 @@ czone::SpawnRequest ReadRequest(const Napi::Object& options) {
   request.env = TextsIn(options, "env");
   request.stdout_fd = NumberIn(options, "stdoutFd");
   request.stderr_fd = NumberIn(options, "stderrFd");
+  request.passed_fds = DescriptorsIn(options.Get("passedFds"), "passedFds");
   Napi::Value overlay = options.Get("overlay");
   if (overlay.IsObject()) {
     Napi::Object mounts = overlay.As<Napi::Object>();
@@ -148,61 +167,210 @@ Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
-// One wait: lives from waitPidfd() until libuv has closed its handle.
-class PidfdWait {
+// One wait for a descriptor: lives from Begin() until libuv has closed its handle.
+class Wait {
  public:
-  static Napi::Value Start(const Napi::CallbackInfo& info) {
-    Napi::Env env = info.Env();
-    int32_t pidfd = NumberAt(info, 0, "pidfd");
-    auto* wait = new PidfdWait(env, pidfd);
-    Napi::Promise promise = wait->deferred_.Promise();
+  virtual ~Wait() = default;
+
+  Napi::Value Begin(const char* what) {
+    Napi::Promise promise = deferred_.Promise();
     uv_loop_s* loop = nullptr;
-    napi_get_uv_event_loop(env, &loop);
-    int error = uv_poll_init(loop, &wait->poll_, wait->pidfd_);
+    napi_get_uv_event_loop(env_, &loop);
+    int error = uv_poll_init(loop, &poll_, fd_);
     if (error < 0) {
-      wait->deferred_.Reject(SystemError(env, -error, "watch a process").Value());
-      delete wait;
+      deferred_.Reject(SystemError(env_, -error, what).Value());
+      delete this;
       return promise;
     }
-    uv_poll_start(&wait->poll_, UV_READABLE, Ended);
+    uv_poll_start(&poll_, UV_READABLE, Ended);
     return promise;
   }
 
- private:
-  PidfdWait(Napi::Env env, int pidfd)
-      : env_(env), deferred_(Napi::Promise::Deferred::New(env)), pidfd_(pidfd) {
+ protected:
+  Wait(Napi::Env env, int fd)
+      : env_(env), fd_(fd), deferred_(Napi::Promise::Deferred::New(env)) {
     poll_.data = this;
   }
 
+  /** The descriptor is readable: calls Resolve() or Reject() of `deferred`. */
+  virtual void Settle(Napi::Promise::Deferred& deferred) = 0;
+
+  Napi::Env env_;
+  int fd_;
+
+ private:
   static void Ended(uv_poll_t* poll, int, int) {
-    auto* wait = static_cast<PidfdWait*>(poll->data);
+    auto* wait = static_cast<Wait*>(poll->data);
     uv_poll_stop(poll);
     uv_close(reinterpret_cast<uv_handle_t*>(poll), Closed);
-    wait->Settle();
+    Napi::HandleScope scope(wait->env_);
+    // The scope runs the promise's callbacks, as after any callback of Node's own.
+    Napi::CallbackScope callbacks(wait->env_, Napi::AsyncContext(wait->env_, "czone.wait"));
+    wait->Settle(wait->deferred_);
   }
 
-  static void Closed(uv_handle_t* handle) { delete static_cast<PidfdWait*>(handle->data); }
+  static void Closed(uv_handle_t* handle) { delete static_cast<Wait*>(handle->data); }
 
-  void Settle() {
-    Napi::HandleScope scope(env_);
-    czone::ExitStatus status = czone::ReapPidfd(pidfd_);
-    close(pidfd_);
+  Napi::Promise::Deferred deferred_;
+  uv_poll_t poll_ = {};
+};
+
+class PidfdWait : public Wait {
+ public:
+  static Napi::Value Start(const Napi::CallbackInfo& info) {
+    return (new PidfdWait(info.Env(), NumberAt(info, 0, "pidfd")))->Begin("watch a process");
+  }
+
+ private:
+  using Wait::Wait;
+
+  void Settle(Napi::Promise::Deferred& deferred) override {
+    czone::ExitStatus status = czone::ReapPidfd(fd_);
+    close(fd_);
     Napi::Object result = Napi::Object::New(env_);
     auto set = [&](const char* name, const std::optional<int>& value) {
       result.Set(name, value ? Napi::Value(Napi::Number::New(env_, *value)) : env_.Null());
     };
     set("exitCode", status.exit_code);
     set("signal", status.signal);
-    // The scope runs the promise's callbacks, as after any callback of Node's own.
-    Napi::CallbackScope callbacks(env_, Napi::AsyncContext(env_, "czone.waitPidfd"));
-    deferred_.Resolve(result);
+    deferred.Resolve(result);
+  }
+};
+
+class MessageWait : public Wait {
+ public:
+  static Napi::Value Start(const Napi::CallbackInfo& info) {
+    auto* wait = new MessageWait(info.Env(), NumberAt(info, 0, "fd"));
+    return wait->Begin("watch a channel");
   }
 
-  Napi::Env env_;
-  Napi::Promise::Deferred deferred_;
-  int pidfd_;
-  uv_poll_t poll_ = {};
+ private:
+  // Larger ones are an error of the peer's.
+  static constexpr size_t kBytesMax = 4096;
+
+  using Wait::Wait;
+
+  void Settle(Napi::Promise::Deferred& deferred) override {
+    uint8_t bytes[kBytesMax];
+    long length = czone::ReceiveMessage(fd_, bytes, sizeof(bytes));
+    if (length < 0)
+      deferred.Reject(SystemError(env_, static_cast<int>(-length), "read a channel").Value());
+    else if (length == 0)
+      deferred.Resolve(env_.Null());
+    else
+      deferred.Resolve(Napi::Buffer<uint8_t>::Copy(env_, bytes, static_cast<size_t>(length)));
+  }
 };
+
+Napi::Value MakeChannel(const Napi::CallbackInfo& info) {
+  int ends[2];
+  int error = czone::MakeChannel(ends);
+  if (error < 0) throw SystemError(info.Env(), -error, "make a channel");
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  pair.Set(0U, Napi::Number::New(info.Env(), ends[0]));
+  pair.Set(1U, Napi::Number::New(info.Env(), ends[1]));
+  return pair;
+}
+
+Napi::Value TakeChannel(const Napi::CallbackInfo& info) {
+  int fd = czone::TakeChannel(NumberAt(info, 0, "pidfd"), NumberAt(info, 1, "fd"));
+  if (fd < 0) throw SystemError(info.Env(), -fd, "take a channel over");
+  return Napi::Number::New(info.Env(), fd);
+}
+
+void SendMessage(const Napi::CallbackInfo& info) {
+  int fd = NumberAt(info, 0, "fd");
+  if (!info[1].IsBuffer()) throw Napi::TypeError::New(info.Env(), "message is not a Buffer");
+  auto bytes = info[1].As<Napi::Buffer<uint8_t>>();
+  std::vector<int> descriptors = DescriptorsIn(info[2], "descriptors");
+  int error = czone::SendMessage(fd, bytes.Data(), bytes.Length(), descriptors);
+  if (error < 0) throw SystemError(info.Env(), -error, "write to a channel");
+}
+
+void ShutDown(const Napi::CallbackInfo& info) {
+  int fd = NumberAt(info, 0, "fd");
+  if (shutdown(fd, SHUT_RDWR) < 0 && errno != ENOTCONN)
+    throw SystemError(info.Env(), errno, "shut a channel down");
+}
+
+// "" stands for absence: no field of a step may be empty where it is used.
+std::string OptionalTextIn(const Napi::Object& object, const char* name) {
+  Napi::Value value = object.Get(name);
+  if (value.IsUndefined()) return "";
+  return TextIn(object, name);
+}
+
+uint64_t OptionalNumberIn(const Napi::Object& object, const char* name) {
+  Napi::Value value = object.Get(name);
+  return value.IsUndefined() ? 0 : static_cast<uint64_t>(NumberIn(object, name));
+}
+
+czone::SandboxStep ReadStep(const Napi::Object& object) {
+  using Act = czone::SandboxStep::Act;
+  static const struct {
+    const char* name;
+    Act act;
+  } kActs[] = {{"mkdir", Act::kMkdir},       {"mount", Act::kMount},
+               {"device", Act::kDevice},     {"symlink", Act::kSymlink},
+               {"mask", Act::kMask},         {"readOnly", Act::kReadOnly},
+               {"pivot", Act::kPivot},       {"chdir", Act::kChdir},
+               {"hostname", Act::kHostname}, {"address", Act::kAddress}};
+  std::string name = TextIn(object, "act");
+  for (const auto& known : kActs) {
+    if (name != known.name) continue;
+    czone::SandboxStep step;
+    step.act = known.act;
+    step.path = OptionalTextIn(object, "path");
+    step.source = OptionalTextIn(object, "source");
+    step.type = OptionalTextIn(object, "type");
+    step.data = OptionalTextIn(object, "data");
+    step.number = OptionalNumberIn(object, "number");
+    step.device = OptionalNumberIn(object, "device");
+    return step;
+  }
+  throw Napi::TypeError::New(object.Env(), "there is no act " + name);
+}
+
+Napi::Value StartSandboxHelper(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsObject()) throw Napi::TypeError::New(env, "options is not an object");
+  Napi::Object options = info[0].As<Napi::Object>();
+  czone::SandboxRequest request;
+  request.zone_fd = NumberIn(options, "zoneFd");
+  request.cgroup_fd = NumberIn(options, "cgroupFd");
+  request.network_fd = NumberIn(options, "networkFd");
+  if (!options.Get("steps").IsArray()) throw Napi::TypeError::New(env, "steps is not an array");
+  Napi::Array steps = options.Get("steps").As<Napi::Array>();
+  for (uint32_t i = 0; i < steps.Length(); i++) {
+    Napi::Value step = steps.Get(i);
+    if (!step.IsObject()) throw Napi::TypeError::New(env, "steps holds what is no step");
+    request.steps.push_back(ReadStep(step.As<Napi::Object>()));
+  }
+  czone::SandboxHelper helper = czone::StartSandboxHelper(request);
+  if (helper.error != 0) throw SystemError(env, helper.error, "clone3 of a sandbox's helper");
+  Napi::Object started = Napi::Object::New(env);
+  started.Set("pid", Napi::Number::New(env, helper.pid));
+  started.Set("pidfd", Napi::Number::New(env, helper.pidfd));
+  started.Set("reportFd", Napi::Number::New(env, helper.report_fd));
+  return started;
+}
+
+Napi::Value ReadSandboxFailure(const Napi::CallbackInfo& info) {
+  czone::SandboxFailure failure;
+  if (!czone::ReadSandboxFailure(NumberAt(info, 0, "reportFd"), &failure)) return info.Env().Null();
+  Napi::Object view = Napi::Object::New(info.Env());
+  const char* code = strerrorname_np(failure.error);
+  view.Set("step", Napi::Number::New(info.Env(), failure.step));
+  view.Set("code", Napi::String::New(info.Env(), code ? code : std::to_string(failure.error)));
+  return view;
+}
+
+void MakeFifo(const Napi::CallbackInfo& info) {
+  std::string path = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+  if (path.empty() || path.find('\0') != std::string::npos)
+    throw Napi::TypeError::New(info.Env(), "path is not a text");
+  if (mkfifo(path.c_str(), 0600) < 0) throw SystemError(info.Env(), errno, "make " + path);
+}
 
 void BecomeSubreaper(const Napi::CallbackInfo& info) {
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -218,6 +386,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("spawnInZone", Napi::Function::New(env, SpawnInZone));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("waitPidfd", Napi::Function::New(env, PidfdWait::Start));
+  exports.Set("makeChannel", Napi::Function::New(env, MakeChannel));
+  exports.Set("takeChannel", Napi::Function::New(env, TakeChannel));
+  exports.Set("sendMessage", Napi::Function::New(env, SendMessage));
+  exports.Set("receiveMessage", Napi::Function::New(env, MessageWait::Start));
+  exports.Set("shutDown", Napi::Function::New(env, ShutDown));
+  exports.Set("startSandboxHelper", Napi::Function::New(env, StartSandboxHelper));
+  exports.Set("readSandboxFailure", Napi::Function::New(env, ReadSandboxFailure));
+  exports.Set("makeFifo", Napi::Function::New(env, MakeFifo));
   exports.Set("becomeSubreaper", Napi::Function::New(env, BecomeSubreaper));
   exports.Set("trimHeap", Napi::Function::New(env, TrimHeap));
   return exports;

@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/czone.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -16,12 +14,16 @@
 #include <cerrno>
 #include <cstring>
 
+#include "fork/clone_args.h"
+
 namespace czone {
 namespace {
 
 // In the order of SpawnStep.
 const char* const kStepNames[] = {"clone3",        "unshare", "mount-scratch",
                                   "mount-overlay", "stdio",   "exec"};
+
+constexpr size_t kPassedMax = 4;
 
 enum class SpawnStep : uint32_t {
   kClone,
@@ -31,13 +33,6 @@ enum class SpawnStep : uint32_t {
   kStdio,
   kExec,
 };
-
-// struct clone_args of a kernel with czones; the headers at hand may know it not.
-struct CloneArgs {
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-      set_tid_size, cgroup, czone;
-};
-static_assert(sizeof(CloneArgs) == CZONE_CLONE_ARGS_SIZE, "clone_args with czone");
 
 // What the child sends before it gives up.
 struct Failure {
@@ -100,25 +95,33 @@ void MakeMounts(const OverlayMounts& overlay, const Prepared& prepared, int repo
     GiveUp(report_fd, SpawnStep::kMountOverlay);
 }
 
-// Numbers 0 to 2 are taken by the very descriptors that are to be moved when the
-// caller had one of them closed; so all are moved above first.
-void SetStdio(const SpawnRequest& request, int report_fd) {
-  int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  int in = fcntl(null, F_DUPFD_CLOEXEC, 3);
-  int out = fcntl(request.stdout_fd, F_DUPFD_CLOEXEC, 3);
-  int err = fcntl(request.stderr_fd, F_DUPFD_CLOEXEC, 3);
-  if (in < 0 || out < 0 || err < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-      dup2(err, STDERR_FILENO) < 0)
-    GiveUp(report_fd, SpawnStep::kStdio);
+// The child's descriptors: 0 to 2, what is passed on from 3 on, nothing else. Their
+// numbers may be taken by the very descriptors that are to be moved; so all are moved
+// above first, the one for reports too.
+void SetDescriptors(const SpawnRequest& request, int& report_fd) {
+  const int count = static_cast<int>(request.passed_fds.size());
+  const int above = 3 + count;
+  report_fd = fcntl(report_fd, F_DUPFD_CLOEXEC, above);
+  if (report_fd < 0) _exit(127);
+  int from[3 + kPassedMax] = {open("/dev/null", O_RDONLY | O_CLOEXEC), request.stdout_fd,
+                              request.stderr_fd};
+  for (int i = 0; i < count; i++) from[3 + i] = request.passed_fds[static_cast<size_t>(i)];
+  for (int i = 0; i < above; i++) {
+    from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, above);
+    if (from[i] < 0) GiveUp(report_fd, SpawnStep::kStdio);
+  }
+  for (int i = 0; i < above; i++) {
+    if (dup2(from[i], i) < 0) GiveUp(report_fd, SpawnStep::kStdio);
+  }
   // The zone's descriptor above all must not reach the container.
-  if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+  if (syscall(SYS_close_range, static_cast<unsigned>(above), ~0U, CLOSE_RANGE_CLOEXEC) < 0)
     GiveUp(report_fd, SpawnStep::kStdio);
 }
 
 [[noreturn]] void RunChild(const SpawnRequest& request, const Prepared& prepared, int report_fd) {
   sigset_t none;
   if (request.overlay) MakeMounts(*request.overlay, prepared, report_fd);
-  SetStdio(request, report_fd);
+  SetDescriptors(request, report_fd);
   // CLONE_CLEAR_SIGHAND leaves ignored signals ignored, and Node ignores SIGPIPE.
   struct sigaction defaults = {};
   defaults.sa_handler = SIG_DFL;
@@ -163,6 +166,7 @@ SpawnResult AwaitExec(int report_fd, int pid, int pidfd) {
 }  // namespace
 
 SpawnResult SpawnInZone(const SpawnRequest& request) {
+  if (request.passed_fds.size() > kPassedMax) return Failed(SpawnStep::kStdio, EINVAL);
   if (request.overlay &&
       !(FitsMountOptions(request.overlay->lower) && FitsMountOptions(request.overlay->scratch))) {
     return Failed(SpawnStep::kMountOverlay, EINVAL);
@@ -170,7 +174,7 @@ SpawnResult SpawnInZone(const SpawnRequest& request) {
   Prepared prepared = Prepare(request);
   int report[2];
   if (pipe2(report, O_CLOEXEC) < 0) return Failed(SpawnStep::kClone, errno);
-  // Numbers below 3 would be lost in SetStdio().
+  // Numbers below 3 would be lost in SetDescriptors().
   int writer = fcntl(report[1], F_DUPFD_CLOEXEC, 3);
   close(report[1]);
   if (writer < 0) {
@@ -180,24 +184,13 @@ SpawnResult SpawnInZone(const SpawnRequest& request) {
   }
 
   int pidfd = -1;
-  CloneArgs args = {};
-  args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
-  args.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
-  args.exit_signal = SIGCHLD;
-  if (request.cgroup_fd >= 0) {
-    args.flags |= CLONE_INTO_CGROUP;
-    args.cgroup = static_cast<uint64_t>(request.cgroup_fd);
-  }
-  if (request.zone_fd >= 0) {
-    args.flags |= CZONE_CLONE_INTO_CZONE;
-    args.czone = static_cast<uint64_t>(request.zone_fd);
-  }
+  CloneArgs args = ForkArguments(request.zone_fd, request.cgroup_fd, &pidfd);
 
   // No signal may run a handler of the caller in the child.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  long pid = syscall(SYS_clone3, &args, sizeof(args));
+  long pid = ForkInto(&args);
   if (pid == 0) RunChild(request, prepared, writer);
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -28,6 +28,8 @@ struct SpawnRequest {
   std::vector<std::string> env;
   int stdout_fd = -1;
   int stderr_fd = -1;
+  /** Become the descriptors from 3 on, in their order; at most 4. */
+  std::vector<int> passed_fds;
   std::optional<OverlayMounts> overlay;
 };
 

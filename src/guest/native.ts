@@ -15,6 +15,8 @@ export interface SpawnOptions {
   /** Becomes descriptors 1 and 2; 0 is /dev/null. */
   readonly stdoutFd: number;
   readonly stderrFd: number;
+  /** Become the descriptors from 3 on; at most 4. */
+  readonly passedFds: readonly number[];
   /**
    * Carried out in a mount namespace of the child's own, in this order: a tmpfs of
    * `sizeBytes` at `scratch`, directories upper and work in it, an overlay of
@@ -51,6 +53,42 @@ export interface ZoneInfo {
   readonly users: number;
 }
 
+/** One act of a sandbox's helper (native/fork/sandbox.h); paths are absolute. */
+export type SandboxStep =
+  | { readonly act: 'mkdir'; readonly path: string; readonly number: number }
+  | {
+      readonly act: 'mount';
+      readonly path: string;
+      readonly source: string;
+      readonly type: string;
+      /** MS_* flags. */
+      readonly number: number;
+      readonly data?: string;
+    }
+  | {
+      readonly act: 'device';
+      readonly path: string;
+      readonly number: number;
+      readonly device: number;
+    }
+  | { readonly act: 'symlink'; readonly path: string; readonly source: string }
+  | { readonly act: 'mask' | 'readOnly' | 'pivot' | 'chdir'; readonly path: string }
+  | { readonly act: 'hostname'; readonly source: string }
+  | { readonly act: 'address'; readonly source: string; readonly data: string };
+
+export interface SandboxOptions {
+  readonly zoneFd: number;
+  readonly cgroupFd: number;
+  readonly networkFd: number;
+  readonly steps: readonly SandboxStep[];
+}
+
+/** Where a helper stopped: a step's index, -1 unshare, -2 network, -3 the hand-over. */
+export interface SandboxFailure {
+  readonly step: number;
+  readonly code: string;
+}
+
 export interface GuestAddon {
   /** Throws an Error with `code` (ENOENT, EBUSY, EPERM ...) and a message that names the zone. */
   openZone(zoneId: number): number;
@@ -65,6 +103,25 @@ export interface GuestAddon {
   pidfdOpen(pid: number): number;
   /** Fulfilled when the process has ended; reaps it when it is our child. Closes the pidfd. */
   waitPidfd(pidfd: number): Promise<WaitResult>;
+  /** Two ends of a channel to a zygote: whole messages, descriptors with them. */
+  makeChannel(): [number, number];
+  /** An end of a channel that another process holds. EPROTOTYPE: it is none. */
+  takeChannel(pidfd: number, fd: number): number;
+  /** Never waits; EAGAIN when the other end does not read, EPIPE when it is closed. */
+  sendMessage(fd: number, message: Buffer, descriptors: readonly number[]): void;
+  /** The next message; null: the other end is closed. One call at a time. */
+  receiveMessage(fd: number): Promise<Buffer | null>;
+  /** A call of receiveMessage() that waits comes to its end. */
+  shutDown(fd: number): void;
+  /**
+   * Forks a process into zone and cgroup that makes a sandbox and gives it to the zone.
+   * Whether it succeeded is known when it has ended.
+   */
+  startSandboxHelper(options: SandboxOptions): Spawned & { readonly reportFd: number };
+  /** null: it did not fail. Closes the descriptor. */
+  readSandboxFailure(reportFd: number): SandboxFailure | null;
+  /** mkfifo(3), for its owner only. */
+  makeFifo(path: string): void;
   /** PR_SET_CHILD_SUBREAPER for this process. */
   becomeSubreaper(): void;
   /** malloc_trim(3): free pages of the C heap go back to the kernel. */

@@ -38,3 +38,8 @@ export const LOG_CHUNK_MAX_BYTES = 16 * 1024;
 export const EXITS_KEPT = 256;
 /** Processes of one container whose placement is told. */
 export const INSPECTED_PROCESSES_MAX = 32;
+
+/** Largest message to a zygote, bytes: an environment, mostly. */
+export const ZYGOTE_MESSAGE_MAX_BYTES = 64 * 1024;
+/** Of a zygote's reason or name, what is read, bytes. */
+export const ZYGOTE_TEXT_MAX_BYTES = 1024;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Python functions have in common: an HTTP server on $PORT.
 
-A function is a module `handler` with `handle(request) -> Response`. The server
-answers GET /healthz itself, and under /_test/ what tests need (see testing.py)
+A function is a module `handler` with `handle(request) -> Response`, or with a WSGI
+application `application` (see wsgi.py). The server answers GET /healthz itself, and under /_test/ what tests need (see testing.py)
 when CZONE_TEST_ENDPOINTS=1.
 """
 
@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from urllib.parse import parse_qs, urlsplit
 
 MAX_BODY_BYTES = 16 << 20
@@ -24,10 +25,11 @@ class BadRequest(Exception):
 
 
 class Request:
-    def __init__(self, method, path, query, headers, body):
+    def __init__(self, method, path, query_string, headers, body):
         self.method = method
         self.path = path
-        self.query = query
+        self.query_string = query_string
+        self.query = parse_qs(query_string)
         self.headers = headers
         self.body = body
 
@@ -52,6 +54,7 @@ class Response:
         self.body = body
         self.content_type = content_type
         self.status = status
+        self.headers = {}
 
 
 def json_response(value, status=200):
@@ -87,6 +90,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(response.status)
         self.send_header('Content-Type', response.content_type)
         self.send_header('Content-Length', str(len(response.body)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(response.body)
         self.wfile.flush()
@@ -107,14 +112,14 @@ class Handler(BaseHTTPRequestHandler):
     def dispatch(self):
         body = self.read_body()
         url = urlsplit(self.path)
-        request = Request(self.command, url.path, parse_qs(url.query), self.headers, body)
+        request = Request(self.command, url.path, url.query, self.headers, body)
         if url.path == '/healthz':
             return Response(b'ok\n', 'text/plain; charset=utf-8')
         if url.path.startswith('/_test/') and os.environ.get('CZONE_TEST_ENDPOINTS') == '1':
             import testing
 
             return testing.handle(request)
-        if url.path == '/':
+        if url.path == '/' or self.server.function.all_paths:
             return self.server.function(request)
         return json_response({'error': f'nothing at {url.path}'}, 404)
 
@@ -126,23 +131,57 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    def server_bind(self):
+        # HTTPServer would ask for the host's name, and load the resolver for that.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
 
-def main():
+
+class Function:
+    """What answers requests; with `all_paths` those of any path."""
+
+    def __init__(self, handle, all_paths):
+        self.handle = handle
+        self.all_paths = all_paths
+
+    def __call__(self, request):
+        return self.handle(request)
+
+
+def load():
+    """The module `handler`, and what answers its requests."""
     import handler
 
-    if sys.argv[1:] == ['--check']:
-        # The build asks whether everything can be imported.
-        import testing
+    application = getattr(handler, 'application', None)
+    if application is None:
+        return handler, Function(handler.handle, False)
+    import wsgi
 
-        return 0 if callable(handler.handle) and callable(testing.handle) else 1
+    return handler, Function(wsgi.handle_by(application), True)
+
+
+def serve(function):
+    """Never returns."""
     # The first process of a container gets no default action for a signal.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
     threading.stack_size(1 << 20)
     port = int(os.environ.get('PORT', '8080'))
     server = Server(('0.0.0.0', port), Handler)
-    server.function = handler.handle
+    server.function = function
     print(f'listening on {port}', flush=True)
     server.serve_forever()
+
+
+def main():
+    _, function = load()
+    if sys.argv[1:] == ['--check']:
+        # The build asks whether everything can be imported.
+        import identity  # noqa: F401
+        import testing
+        import zygote  # noqa: F401
+
+        return 0 if callable(function.handle) and callable(testing.handle) else 1
+    serve(function)
 
 
 if __name__ == '__main__':
