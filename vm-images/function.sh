@@ -98,8 +98,7 @@ prune "$root"
 configure "$root"
 case $runtime in
   python)
-    install -m 0644 "$here/functions/common/serve.py" "$here/functions/common/testing.py" \
-      "$source_directory"/*.py "$root/app/"
+    install -m 0644 "$here/functions/common"/*.py "$source_directory"/*.py "$root/app/"
     # Unchecked: the sources never change inside an image, and their times are all 0.
     run 'compile Python' env -i PYTHONHASHSEED=0 "$(command -v chroot)" "$root" /usr/bin/python3 -m compileall \
       -q --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.[0-9]* /app

@@ -27,6 +27,15 @@ const COMMANDS = {
     '/app/main.mjs',
   ],
 };
+/** How the function becomes a zygote (docs/zygote.md), or why it does not. */
+const ZYGOTES = {
+  python: {
+    'io.czone.zygote.command': JSON.stringify(['/usr/bin/python3', '/app/zygote.py']),
+  },
+  node: {
+    'io.czone.zygote.unsupported': 'Node.js runs threads from its start, and a fork copies one',
+  },
+};
 const ENVIRONMENTS = {
   // Compiled at the build; written at run time it would cost the container memory.
   python: ['PYTHONDONTWRITEBYTECODE=1', 'PYTHONUNBUFFERED=1', 'PYTHONNOUSERSITE=1'],
@@ -81,6 +90,7 @@ const config = addJsonBlob('application/vnd.oci.image.config.v1+json', {
     Labels: {
       'org.opencontainers.image.title': description.name,
       'org.opencontainers.image.description': description.description,
+      ...ZYGOTES[description.runtime],
     },
   },
   rootfs: { type: 'layers', diff_ids: [layer.digest] },

@@ -66,6 +66,7 @@ export async function measureFigures(options: FiguresOptions): Promise<Figures> 
         tenantId: TENANT,
         functionId,
         memoryBytes: MEMORY_BYTES,
+        startMode: 'CRUN',
       });
       const stopped = await client.stop(placed.containerId);
       // The first start of an image attaches it and fills the page cache.

@@ -10,6 +10,9 @@ export function describeStart(view: ContainerView): string {
   return [
     `${view.containerId}  ${view.functionId} of ${view.tenantId} at ${view.endpoint}`,
     `  ${view.startKind === 'COLD' ? 'cold start' : 'into a running VM'}: ${view.placementReason}`,
+    view.zygoteId === null
+      ? `  by crun: ${view.startReason}`
+      : `  by zygote ${view.zygoteId}: ${view.startReason}`,
     `  ${view.sandboxId}, zone ${view.zoneId}: ${formatSize(view.rangeBytes)} at ${address(view.rangeStart)}, ${formatSize(view.memoryBytes)} of it to use`,
     `  ${duration(totalUs)}: ${stages.join(', ')}`,
   ].join('\n');

@@ -13,28 +13,35 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, parseContainerId, parseZoneId, type ZoneId } from '../protocol/ids.js';
-import { runCommand } from './run-command.js';
+import type { GuestAddon } from './native.js';
+import { type NamespaceName, parseNamespaceName } from './network.js';
+import type { Role } from './request.js';
 
 /** Written before anything of a container is made (pid null), and when it has a process. */
 export interface ContainerState {
   readonly zoneId: ZoneId;
   readonly address: string;
+  readonly role: Role;
+  /** null: a zygote, or none was taken yet. */
+  readonly namespace: NamespaceName | null;
   readonly process: { readonly pid: number; readonly startTime: string } | null;
 }
 
-const VERSION = 1;
+const VERSION = 2;
+
+type MakeFifo = GuestAddon['makeFifo'];
 
 export class Bundles {
   readonly #root: string;
-  readonly #run: typeof runCommand;
+  readonly #makeFifo: MakeFifo;
 
-  constructor(root: string, run: typeof runCommand = runCommand) {
+  constructor(root: string, makeFifo: MakeFifo) {
     this.#root = root;
-    this.#run = run;
+    this.#makeFifo = makeFifo;
   }
 
   of(id: ContainerId): Bundle {
-    return new Bundle(join(this.#root, id), this.#run);
+    return new Bundle(join(this.#root, id), this.#makeFifo);
   }
 
   async list(): Promise<ContainerId[]> {
@@ -45,11 +52,11 @@ export class Bundles {
 
 export class Bundle {
   readonly directory: string;
-  readonly #run: typeof runCommand;
+  readonly #makeFifo: MakeFifo;
 
-  constructor(directory: string, run: typeof runCommand = runCommand) {
+  constructor(directory: string, makeFifo: MakeFifo) {
     this.directory = directory;
-    this.#run = run;
+    this.#makeFifo = makeFifo;
   }
 
   /** Where the tmpfs and the overlay are mounted, in the container's own mount namespace. */
@@ -75,14 +82,15 @@ export class Bundle {
     return [join(this.directory, 'stdout'), join(this.directory, 'stderr')];
   }
 
-  async create(config: object): Promise<void> {
+  async create(): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
-    await Promise.all([
-      mkdir(this.scratchPath),
-      mkdir(this.rootPath),
-      writeFile(join(this.directory, 'config.json'), JSON.stringify(config)),
-      this.#run('mkfifo', ['-m', '0600', ...this.outputPaths]),
-    ]);
+    for (const path of this.outputPaths) this.#makeFifo(path);
+    await Promise.all([mkdir(this.scratchPath), mkdir(this.rootPath)]);
+  }
+
+  /** For crun. */
+  async writeConfig(config: object): Promise<void> {
+    await writeFile(join(this.directory, 'config.json'), JSON.stringify(config));
   }
 
   /** Both FIFOs, for reading and writing: see log-reader.ts. */
@@ -126,13 +134,22 @@ function parseState(text: string): ContainerState | null {
     return null;
   }
   const zoneId = typeof state['zoneId'] === 'number' ? parseZoneId(state['zoneId']) : null;
-  const { address, process } = state as {
+  const { address, role, namespace, process } = state as {
     address?: unknown;
+    role?: unknown;
+    namespace?: unknown;
     process?: Record<string, unknown> | null;
   };
   if (state['version'] !== VERSION || zoneId === null || typeof address !== 'string') return null;
-  if (!process) return { zoneId, address, process: null };
+  if (role !== 'function' && role !== 'zygote') return null;
+  const known = {
+    zoneId,
+    address,
+    role,
+    namespace: typeof namespace === 'string' ? parseNamespaceName(namespace) : null,
+  } as const;
+  if (!process) return { ...known, process: null };
   const { pid, startTime } = process;
   if (typeof pid !== 'number' || typeof startTime !== 'string') return null;
-  return { zoneId, address, process: { pid, startTime } };
+  return { ...known, process: { pid, startTime } };
 }

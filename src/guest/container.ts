@@ -7,47 +7,44 @@
 //                     v
 //                 stopping ──nothing is left──> ended
 //
+// A zygote has the same states; running, it waits to be forked (docs/zygote.md).
 // All moves are made here. Whatever moves it to stopping, the same tear-down
 // follows, which takes away what there is; so a start that failed half-way leaves
 // as little as a container that lived.
+import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CzoneError, messageOf } from '../protocol/errors.js';
-import {
-  type ContainerExit,
-  ExitReason,
-  type Stage,
-} from '../protocol/gen/czone/guest/v1/agent.js';
+import type { ContainerExit, Stage } from '../protocol/gen/czone/guest/v1/agent.js';
 import type { ContainerId, ZoneId } from '../protocol/ids.js';
-import type { Bundle, Bundles } from './bundle.js';
-import type { Cgroups, ContainerCgroup } from './cgroup.js';
-import { CRUN_ENVIRONMENT, CRUN_PATH, crunRunArguments, forgetContainer } from './crun.js';
-import type { Events } from './events.js';
-import type { Images } from './images.js';
+import type { Bundle, ContainerState } from './bundle.js';
+import type { ContainerCgroup } from './cgroup.js';
+import { forgetContainer } from './crun.js';
+import { describeEnd, describeExit } from './exit.js';
 import { LogReader } from './log-reader.js';
-import type { GuestAddon, WaitResult, ZoneInfo } from './native.js';
-import type { Network } from './network.js';
-import { ociConfig } from './oci-config.js';
-import { findRuntimeOrphans, readKeptExit, readStartTime } from './process.js';
-import type { untilPortAnswers } from './ready.js';
-import type { ContainerSpec } from './request.js';
+import type { WaitResult, ZoneInfo } from './native.js';
+import type { NamespaceName } from './network.js';
+import { readKeptExit, readStartTime } from './process.js';
+import type { ContainerSpec, Role } from './request.js';
+import { type Made, startByCrun } from './start-by-crun.js';
+import { startByZygote } from './start-by-zygote.js';
+import { stopwatch } from './stopwatch.js';
+import type { Surroundings } from './surroundings.js';
+import { firstRequestId, notByZygote, ZygoteChannel } from './zygote-channel.js';
 
 export type State = 'starting' | 'running' | 'paused' | 'stopping' | 'ended';
 
-/** What containers are made of and told to. */
-export interface Surroundings {
-  readonly addon: GuestAddon;
-  readonly network: Pick<Network, 'add' | 'remove' | 'namespacePath' | 'list'>;
-  readonly cgroups: Pick<Cgroups, 'list'> & { of(id: ContainerId): ContainerCgroup };
-  readonly images: Pick<Images, 'mount'>;
-  readonly bundles: Pick<Bundles, 'of' | 'list'>;
-  readonly events: Events;
-  readonly untilPortAnswers: typeof untilPortAnswers;
-  readonly procRoot: string;
-  readonly crunStateRoot: string;
-  /** Where the first process leaves the statuses of processes that it reaped. */
-  readonly exitsDirectory: string;
-  /** Tells of what went wrong and changes no answer. */
-  readonly complain: (message: string) => void;
+/** How a container is to be started. */
+export type Way =
+  | { readonly by: 'crun'; readonly whyNoZygote: string }
+  | { readonly by: 'zygote'; readonly channel: ZygoteChannel };
+
+export interface Started {
+  readonly stages: Stage[];
+  readonly method: 'crun' | 'zygote';
+  /** Why crun made it though a zygote was named; else empty. */
+  readonly fallbackReason: string;
+  /** Of a zygote; else empty. */
+  readonly runtime: string;
 }
 
 interface Process {
@@ -57,14 +54,16 @@ interface Process {
 }
 
 const STATUS_LOST: WaitResult = { exitCode: null, signal: null };
-const SIGKILL = 9;
 const KEPT_EXIT_WAIT_MS = 1000;
 const KEPT_EXIT_POLL_MS = 20;
+/** What a zygote holds for a daemon after this one (docs/zygote.md). */
+const DAEMON_END_FD = 4;
 
 export class Container {
   readonly id: ContainerId;
   readonly zoneId: ZoneId;
   readonly address: string;
+  readonly role: Role;
   /** Fulfilled when nothing is left of it. */
   readonly ended: Promise<ContainerExit>;
   readonly cgroup: ContainerCgroup;
@@ -77,21 +76,24 @@ export class Container {
   #state: State = 'starting';
   #process: Process | null = null;
   #zoneFd: number | null = null;
+  #namespace: NamespaceName | null;
+  #channel: ZygoteChannel | null = null;
   #stopAsked = false;
   #tearingDown = false;
 
   /** `release` is called when nothing of it is left, before anybody is told. */
   constructor(
     id: ContainerId,
-    zoneId: ZoneId,
-    address: string,
+    state: Pick<ContainerState, 'zoneId' | 'address' | 'role' | 'namespace'>,
     around: Surroundings,
     release: () => void,
   ) {
     this.#release = release;
     this.id = id;
-    this.zoneId = zoneId;
-    this.address = address;
+    this.zoneId = state.zoneId;
+    this.address = state.address;
+    this.role = state.role;
+    this.#namespace = state.namespace;
     this.#around = around;
     this.cgroup = around.cgroups.of(id);
     this.#bundle = around.bundles.of(id);
@@ -114,16 +116,29 @@ export class Container {
     return this.#around.addon.zoneInfo(this.#zoneFd);
   }
 
-  /** Answers when its port does. On an error nothing of it is left. */
-  async start(spec: ContainerSpec): Promise<Stage[]> {
+  /** By which it is forked; null: it is no zygote, or none that can be forked now. */
+  get channel(): ZygoteChannel | null {
+    return this.#state === 'running' && this.#channel?.open === true ? this.#channel : null;
+  }
+
+  /** Answers when its port does, or it says so. On an error nothing of it is left. */
+  async start(spec: ContainerSpec, way: Way): Promise<Started> {
     const stages: Stage[] = [];
     const mark = stopwatch(stages);
     try {
-      await this.#prepare(spec, mark);
-      await this.#create(spec, mark);
-      await this.#whenReady(spec);
+      await this.#prepare(spec, way, mark);
+      const outputs = await this.#bundle.openOutputs();
+      let made: Pick<Started, 'method' | 'fallbackReason'>;
+      try {
+        this.#readOutputs();
+        made = await this.#create(spec, way, outputs, mark);
+      } finally {
+        await Promise.all(outputs.map((handle) => handle.close()));
+      }
+      mark('create');
+      const runtime = await this.#whenReady(spec);
       mark('ready');
-      return stages;
+      return { stages, runtime, ...made };
     } catch (error) {
       await this.#tearDown(STATUS_LOST);
       throw error;
@@ -136,7 +151,9 @@ export class Container {
     if (this.#state === 'running' || this.#state === 'paused') {
       // What is frozen would see no signal.
       await this.cgroup.thaw();
-      if (graceMs > 0 && (await this.#signal('SIGTERM'))) {
+      // A zygote has nothing to put in order.
+      const asks = graceMs > 0 && this.role === 'function';
+      if (asks && (await this.#signal('SIGTERM'))) {
         const grace = new AbortController();
         const timer = sleep(graceMs, undefined, { signal: grace.signal }).catch(() => {});
         await Promise.race([timer, this.#process?.ended]);
@@ -182,17 +199,14 @@ export class Container {
     const ended = alive ? this.#watch(known.pid) : Promise.resolve(STATUS_LOST);
     this.#follow({ ...known, ended: ended.then((result) => this.#keptStatus(known, result)) });
     this.#state = frozen ? 'paused' : 'running';
+    if (this.role === 'zygote' && alive) this.#takeChannelOver(known.pid);
   }
 
-  async #prepare(spec: ContainerSpec, mark: (stage: string) => void): Promise<void> {
-    const { network } = this.#around;
-    await this.#bundle.writeState({ zoneId: this.zoneId, address: this.address, process: null });
-    const config = ociConfig(spec, {
-      rootPath: this.#bundle.rootPath,
-      networkNamespace: network.namespacePath(this.id),
-    });
-    const attached = network.add(this.id, this.address);
-    const others = [this.#bundle.create(config), this.cgroup.create(spec)];
+  async #prepare(spec: ContainerSpec, way: Way, mark: (stage: string) => void): Promise<void> {
+    if (way.by === 'crun' && spec.role === 'function') this.#namespace = this.id;
+    await this.#note(null);
+    const attached = this.#attach(way);
+    const others = [this.#bundle.create(), this.cgroup.create(spec)];
     // All of them, before a failure of one is undone.
     const settled = Promise.allSettled([attached, ...others]);
     await attached.catch(() => {});
@@ -202,66 +216,153 @@ export class Container {
     mark('cgroup');
   }
 
-  async #create(spec: ContainerSpec, mark: (stage: string) => void): Promise<void> {
-    const { addon, images } = this.#around;
-    const lower = await images.mount(spec.imageSerial);
-    this.#zoneFd = this.#openZone();
-    const outputs = await this.#bundle.openOutputs();
-    const cgroupHandle = await this.cgroup.openDirectory();
-    let crun: { pid: number; pidfd: number };
-    try {
-      this.#readOutputs();
-      this.#ending.signal.throwIfAborted();
-      crun = addon.spawnInZone({
-        zoneFd: this.#zoneFd,
-        cgroupFd: cgroupHandle.fd,
-        path: CRUN_PATH,
-        argv: crunRunArguments(this.#around.crunStateRoot, this.id, this.#bundle),
-        env: CRUN_ENVIRONMENT,
-        stdoutFd: outputs[0].fd,
-        stderrFd: outputs[1].fd,
-        overlay: {
-          lower,
-          scratch: this.#bundle.scratchPath,
-          root: this.#bundle.rootPath,
-          sizeBytes: spec.memoryBytes,
-        },
-      });
-    } catch (error) {
-      throw this.#spawnError(error);
-    } finally {
-      await Promise.all([cgroupHandle.close(), ...outputs.map((handle) => handle.close())]);
-    }
-    mark('spawn');
-    const status = await addon.waitPidfd(crun.pidfd);
-    const pid = await this.#bundle.readPid();
-    for (const orphan of await findRuntimeOrphans(this.#around.procRoot, crun.pid, pid)) {
-      void this.#watch(orphan);
-    }
-    if (status.exitCode !== 0 || pid === null) throw await this.#crunError(status);
-    const startTime = await readStartTime(this.#around.procRoot, pid);
-    this.#follow({ pid, startTime, ended: this.#watch(pid) });
-    if (startTime !== null) {
-      const process = { pid, startTime };
-      await this.#bundle.writeState({ zoneId: this.zoneId, address: this.address, process });
-    }
-    mark('create');
+  async #attach(way: Way): Promise<void> {
+    const { network, networkPool } = this.#around;
+    if (way.by === 'zygote') this.#namespace = await networkPool.take();
+    else if (this.#namespace !== null) await network.add(this.id, this.address);
   }
 
-  async #whenReady(spec: ContainerSpec): Promise<void> {
-    const timeout = AbortSignal.timeout(spec.readyTimeoutMs);
-    const signal = AbortSignal.any([timeout, this.#ending.signal]);
-    const answered = await this.#around.untilPortAnswers(this.address, spec.port, signal);
-    if (this.#ending.signal.aborted) throw await this.#endedEarly();
-    if (answered) {
-      // At once, so that an end from here on is not taken for that of a start.
-      this.#state = 'running';
+  async #create(
+    spec: ContainerSpec,
+    way: Way,
+    outputs: readonly [FileHandle, FileHandle],
+    mark: (stage: string) => void,
+  ): Promise<Pick<Started, 'method' | 'fallbackReason'>> {
+    let fallbackReason = way.by === 'crun' ? way.whyNoZygote : '';
+    if (way.by === 'zygote') {
+      const made = this.#made(outputs);
+      const result = await startByZygote(this.#around, spec, made, way.channel, mark);
+      if ('pid' in result) {
+        await this.#begin(result.pid);
+        return { method: 'zygote', fallbackReason };
+      }
+      fallbackReason = result.refusal;
+    }
+    if (fallbackReason !== '' && spec.zygoteOnly) throw notByZygote(fallbackReason);
+    if (way.by === 'zygote') await this.#startOver();
+    await this.#begin(await this.#runCrun(spec, outputs, mark));
+    return { method: 'crun', fallbackReason };
+  }
+
+  /** A zygote's refusal leaves a network without its address and a used descriptor. */
+  async #startOver(): Promise<void> {
+    const { addon, network } = this.#around;
+    this.#ending.signal.throwIfAborted();
+    if (this.#zoneFd !== null) addon.closeFd(this.#zoneFd);
+    this.#zoneFd = null;
+    if (this.#namespace !== null) await network.remove(this.#namespace);
+    this.#namespace = this.id;
+    await this.#note(null);
+    await network.add(this.id, this.address);
+  }
+
+  async #runCrun(
+    spec: ContainerSpec,
+    outputs: readonly [FileHandle, FileHandle],
+    mark: (stage: string) => void,
+  ): Promise<number> {
+    const { addon } = this.#around;
+    const made = this.#made(outputs);
+    if (spec.role === 'function') return startByCrun(this.#around, spec, made, [], mark);
+    const [end, zygoteEnd] = addon.makeChannel();
+    this.#useChannel(end);
+    try {
+      return await startByCrun(this.#around, spec, made, [zygoteEnd, end], mark);
+    } finally {
+      addon.closeFd(zygoteEnd);
+    }
+  }
+
+  #made(outputs: readonly [FileHandle, FileHandle]): Made {
+    this.#zoneFd ??= this.#openZone();
+    return {
+      id: this.id,
+      bundle: this.#bundle,
+      cgroup: this.cgroup,
+      zoneFd: this.#zoneFd,
+      outputs,
+      namespace: this.#namespace,
+      ending: this.#ending.signal,
+      said: () => this.#said(),
+      watch: (pid) => this.#watch(pid),
+    };
+  }
+
+  /** It has its first process; 0: that has ended before anybody could see it. */
+  async #begin(pid: number): Promise<void> {
+    if (pid === 0) {
+      this.#follow({ pid, startTime: null, ended: Promise.resolve(STATUS_LOST) });
       return;
     }
+    const startTime = await readStartTime(this.#around.procRoot, pid);
+    this.#follow({ pid, startTime, ended: this.#watch(pid) });
+    if (startTime !== null) await this.#note({ pid, startTime });
+  }
+
+  /** For a daemon after this one. */
+  #note(process: ContainerState['process']): Promise<void> {
+    const { zoneId, address, role } = this;
+    return this.#bundle.writeState({ zoneId, address, role, namespace: this.#namespace, process });
+  }
+
+  #useChannel(fd: number): void {
+    this.#channel = new ZygoteChannel(this.#around.addon, fd, firstRequestId());
+    // Nobody can fork it any more.
+    void this.#channel.closed.then(() => this.cgroup.kill().catch(() => {}));
+  }
+
+  #takeChannelOver(pid: number): void {
+    const { addon, complain } = this.#around;
+    try {
+      const pidfd = addon.pidfdOpen(pid);
+      try {
+        this.#useChannel(addon.takeChannel(pidfd, DAEMON_END_FD));
+      } finally {
+        addon.closeFd(pidfd);
+      }
+    } catch (error) {
+      complain(`Zygote ${this.id} is ended, for its channel is lost: ${messageOf(error)}`);
+      void this.cgroup.kill().catch(() => {});
+    }
+  }
+
+  /** What a zygote says that it is. */
+  async #whenReady(spec: ContainerSpec): Promise<string> {
+    const timeout = AbortSignal.timeout(spec.readyTimeoutMs);
+    const signal = AbortSignal.any([timeout, this.#ending.signal]);
+    const runtime =
+      this.#channel === null
+        ? await this.#untilPortAnswers(spec, signal)
+        : await this.#untilZygoteAnswers(this.#channel, signal);
+    if (this.#ending.signal.aborted) throw await this.#endedEarly();
+    if (runtime !== null) {
+      // At once, so that an end from here on is not taken for that of a start.
+      this.#state = 'running';
+      if (this.role === 'zygote') this.#around.networkPool.fill();
+      return runtime;
+    }
+    const where = this.role === 'zygote' ? '' : ` at port ${spec.port}`;
     throw new CzoneError(
       'DEADLINE_EXCEEDED',
-      `Container ${this.id} did not answer at port ${spec.port} within ${spec.readyTimeoutMs} ms.${this.#said()}`,
+      `Container ${this.id} did not answer${where} within ${spec.readyTimeoutMs} ms.${this.#said()}`,
     );
+  }
+
+  async #untilPortAnswers({ port }: ContainerSpec, signal: AbortSignal): Promise<string | null> {
+    return (await this.#around.untilPortAnswers(this.address, port, signal)) ? '' : null;
+  }
+
+  async #untilZygoteAnswers(channel: ZygoteChannel, signal: AbortSignal): Promise<string | null> {
+    const aborted = new Promise<null>((resolve) => {
+      const give = () => resolve(null);
+      if (signal.aborted) give();
+      signal.addEventListener('abort', give, { once: true });
+    });
+    const result = await Promise.race([channel.ready, aborted]);
+    if (result?.kind === 'refused' && channel.open) {
+      throw new CzoneError('FAILED_PRECONDITION', `It can't be a zygote: ${result.reason}.`);
+    }
+    return result?.kind === 'ready' ? result.runtime : null;
   }
 
   /** From here on its end is noticed, whoever brings it about. */
@@ -335,8 +436,12 @@ export class Container {
     const started = this.#state !== 'starting';
     this.#state = 'stopping';
     const { addon, events, network, crunStateRoot } = this.#around;
+    const namespace = this.#namespace;
     // Takes the longest and touches nothing of the rest.
-    const detached = this.#try('network', () => network.remove(this.id));
+    const detached = this.#try('network', async () => {
+      if (namespace !== null) await network.remove(namespace);
+    });
+    this.#channel?.close('the zygote is ended');
     const oomKills = await this.cgroup.oomKills();
     const strays = this.#process === null ? await this.#watchStrays() : [];
     await this.#try('kill', () => this.cgroup.kill());
@@ -352,7 +457,7 @@ export class Container {
     await this.#try('directory', () => this.#bundle.remove());
     this.#state = 'ended';
     this.#release();
-    const exit = this.#describeExit(status, oomKills);
+    const exit = describeExit(this, status, { oomKills, stopAsked: this.#stopAsked });
     // The answer of a failed start tells its end; but its output is still sent.
     if (started || this.#stopAsked) events.exit(exit);
     else events.finish(this.id);
@@ -366,22 +471,6 @@ export class Container {
   async #watchStrays(): Promise<Promise<WaitResult>[]> {
     const pids = await this.cgroup.pids().catch(() => []);
     return pids.map((pid) => this.#watch(pid));
-  }
-
-  #describeExit({ exitCode, signal }: WaitResult, oomKills: number): ContainerExit {
-    let reason = ExitReason.EXIT_REASON_UNKNOWN;
-    const killed = signal === SIGKILL || (signal === null && exitCode === null);
-    if (oomKills > 0 && killed) reason = ExitReason.EXIT_REASON_OOM_KILLED;
-    else if (this.#stopAsked) reason = ExitReason.EXIT_REASON_STOPPED;
-    else if (signal !== null) reason = ExitReason.EXIT_REASON_SIGNALED;
-    else if (exitCode !== null) reason = ExitReason.EXIT_REASON_EXITED;
-    return {
-      containerId: this.id,
-      zoneId: this.zoneId,
-      reason,
-      exitCode: exitCode ?? 0,
-      signal: signal ?? 0,
-    };
   }
 
   async #try(step: string, act: () => Promise<void>): Promise<void> {
@@ -405,40 +494,15 @@ export class Container {
     }
   }
 
-  #spawnError(error: unknown): unknown {
-    const step = (error as { step?: unknown }).step;
-    if (this.#ending.signal.aborted || typeof step !== 'string') return error;
-    const code = codeOf(error) === 'EBUSY' ? 'FAILED_PRECONDITION' : 'INTERNAL';
-    return new CzoneError(
-      code,
-      `Container ${this.id} could not be forked into zone ${this.zoneId}, at ${step} (${codeOf(error)}).`,
-      { cause: error },
-    );
-  }
-
-  async #crunError({ exitCode, signal }: WaitResult): Promise<CzoneError> {
-    const how = signal === null ? `exit code ${exitCode}` : `signal ${signal}`;
-    const oom = (await this.cgroup.oomKills()) > 0 ? ' Its memory was full.' : '';
-    const log = (await this.#bundle.readCrunLog()).split('\n').slice(-3).join('; ');
-    return new CzoneError(
-      'ABORTED',
-      `crun could not create container ${this.id} (${how}).${oom}${log ? ` It said: ${log}` : this.#said()}`,
-    );
-  }
-
   async #endedEarly(): Promise<CzoneError> {
-    const { exitCode, signal } = this.#stopAsked
-      ? STATUS_LOST
-      : ((await this.#process?.ended) ?? STATUS_LOST);
-    let how = this.#stopAsked ? 'was stopped' : 'ended';
-    if (signal !== null) how += ` by signal ${signal}`;
-    else if (exitCode !== null) how += ` with exit code ${exitCode}`;
-    const oom = (await this.cgroup.oomKills()) > 0 ? ' Its memory was full.' : '';
+    const status = this.#stopAsked ? null : ((await this.#process?.ended) ?? STATUS_LOST);
+    const oomKills = await this.cgroup.oomKills();
     // Its last words are in the FIFOs until the readers have had their turn.
     await Promise.all(this.#readers.map((reader) => reader.drain()));
+    const how = describeEnd(status, oomKills);
     return new CzoneError(
       'ABORTED',
-      `Container ${this.id} ${how} before it was ready.${oom}${this.#said()}`,
+      `Container ${this.id} ${how.verb} before it was ready.${how.oom}${this.#said()}`,
     );
   }
 
@@ -454,16 +518,6 @@ export class Container {
       `Container ${this.id} is ${this.#state} and can't be ${verb}.`,
     );
   }
-}
-
-/** Notes the time since the mark before, or since its making. */
-function stopwatch(stages: Stage[]): (name: string) => void {
-  let last = process.hrtime.bigint();
-  return (name) => {
-    const now = process.hrtime.bigint();
-    stages.push({ name, durationUs: (now - last) / 1000n });
-    last = now;
-  };
 }
 
 function codeOf(error: unknown): string {

@@ -6,13 +6,19 @@ import type {
   Container as ContainerMessage,
   StartContainerResponse,
 } from '../protocol/gen/czone/guest/v1/agent.js';
-import { ContainerState } from '../protocol/gen/czone/guest/v1/agent.js';
+import {
+  ContainerRole,
+  ContainerState,
+  StartMethod,
+} from '../protocol/gen/czone/guest/v1/agent.js';
 import type { ContainerId } from '../protocol/ids.js';
 import { INSPECTED_PROCESSES_MAX } from '../protocol/limits.js';
-import { Container, type State, type Surroundings } from './container.js';
+import { Container, type State, type Way } from './container.js';
 import { forgetContainer } from './crun.js';
+import type { NamespaceName } from './network.js';
 import { type ProcessPlacement, readPlacement } from './placement.js';
 import type { ContainerSpec } from './request.js';
+import type { Surroundings } from './surroundings.js';
 
 const STATES: Readonly<Record<State, ContainerState>> = {
   starting: ContainerState.CONTAINER_STATE_STARTING,
@@ -20,6 +26,11 @@ const STATES: Readonly<Record<State, ContainerState>> = {
   paused: ContainerState.CONTAINER_STATE_PAUSED,
   stopping: ContainerState.CONTAINER_STATE_STOPPING,
   ended: ContainerState.CONTAINER_STATE_EXITED,
+};
+
+const ROLES: Readonly<Record<Container['role'], ContainerRole>> = {
+  function: ContainerRole.CONTAINER_ROLE_FUNCTION,
+  zygote: ContainerRole.CONTAINER_ROLE_ZYGOTE,
 };
 
 /** What the agent service needs of it. */
@@ -47,9 +58,16 @@ export class Containers implements Runtime {
 
   async start(spec: ContainerSpec): Promise<StartContainerResponse> {
     this.#checkFree(spec);
-    const container = this.#add(spec);
-    const stages = await container.start(spec);
-    return { pid: container.pid, stages };
+    const way = this.#wayOf(spec);
+    const container = this.#add(spec.id, { ...spec, namespace: null });
+    const { stages, method, fallbackReason, runtime } = await container.start(spec, way);
+    return {
+      pid: container.pid,
+      stages,
+      method: method === 'zygote' ? StartMethod.START_METHOD_ZYGOTE : StartMethod.START_METHOD_CRUN,
+      fallbackReason,
+      runtime,
+    };
   }
 
   async stop(id: ContainerId, graceMs: number): Promise<ContainerExit | null> {
@@ -101,18 +119,22 @@ export class Containers implements Runtime {
    */
   async adopt(): Promise<void> {
     const { bundles, cgroups, network, crunStateRoot, complain } = this.#around;
+    const namespaces = new Set<NamespaceName>();
     for (const id of await bundles.list()) {
       const state = await bundles.of(id).readState();
       if (state === null) continue;
-      const container = this.#add({ id, ...state });
+      if (state.namespace !== null) namespaces.add(state.namespace);
+      const container = this.#add(id, state);
       const frozen = await container.cgroup.frozen();
       await container.adopt(frozen);
     }
-    const strangers = [
-      ...(await bundles.list()),
-      ...(await cgroups.list()),
-      ...(await network.list()),
-    ].filter((id) => !this.#containers.has(id));
+    const unused = (await network.list()).filter((name) => !namespaces.has(name));
+    for (const name of unused) {
+      await network.remove(name).catch((error: unknown) => complain(messageOf(error)));
+    }
+    const strangers = [...(await bundles.list()), ...(await cgroups.list())].filter(
+      (id) => !this.#containers.has(id),
+    );
     for (const id of new Set(strangers)) {
       complain(`Taking away what is left of container ${id}, of which nothing is known.`);
       try {
@@ -120,7 +142,6 @@ export class Containers implements Runtime {
         await cgroup.kill();
         await cgroup.whenEmpty();
         await cgroup.remove();
-        await network.remove(id);
         await forgetContainer(crunStateRoot, id);
         await bundles.of(id).remove();
       } catch (error) {
@@ -129,11 +150,23 @@ export class Containers implements Runtime {
     }
   }
 
-  #add({ id, zoneId, address }: Pick<ContainerSpec, 'id' | 'zoneId' | 'address'>): Container {
+  #add(id: ContainerId, state: ConstructorParameters<typeof Container>[1]): Container {
     const release = () => this.#containers.delete(id);
-    const container = new Container(id, zoneId, address, this.#around, release);
+    const container = new Container(id, state, this.#around, release);
     this.#containers.set(id, container);
     return container;
+  }
+
+  #wayOf({ zygoteId }: ContainerSpec): Way {
+    if (zygoteId === null) return { by: 'crun', whyNoZygote: '' };
+    const zygote = this.#containers.get(zygoteId);
+    const channel = zygote?.channel ?? null;
+    if (channel !== null) return { by: 'zygote', channel };
+    const whyNoZygote =
+      zygote?.role === 'zygote'
+        ? `zygote ${zygoteId} is ${zygote.state}`
+        : `there is no zygote ${zygoteId} in this sandbox`;
+    return { by: 'crun', whyNoZygote };
   }
 
   #get(id: ContainerId): Container {
@@ -151,7 +184,7 @@ export class Containers implements Runtime {
       const shared =
         other.zoneId === spec.zoneId
           ? `zone ${spec.zoneId}`
-          : other.address === spec.address
+          : other.address === spec.address && spec.address !== ''
             ? `address ${spec.address}`
             : null;
       if (shared === null) continue;
@@ -169,6 +202,7 @@ async function describe(container: Container): Promise<ContainerMessage> {
     zoneId: container.zoneId,
     pid: container.pid,
     state: STATES[container.state],
+    role: ROLES[container.role],
     memoryCurrentBytes: BigInt(await container.cgroup.memoryCurrentBytes()),
   };
 }

@@ -16,6 +16,7 @@ export function crunRunArguments(
   stateRoot: string,
   id: ContainerId,
   bundle: Bundle,
+  passedFds: number,
 ): readonly string[] {
   return [
     'crun',
@@ -27,6 +28,8 @@ export function crunRunArguments(
     '--detach',
     `--bundle=${bundle.directory}`,
     `--pid-file=${bundle.pidPath}`,
+    // From 3 on they reach the container.
+    `--preserve-fds=${passedFds}`,
     id,
   ];
 }

@@ -12,6 +12,7 @@ import { readGuestInfo } from './guest-info.js';
 import { Images } from './images.js';
 import type { GuestAddon } from './native.js';
 import { Network } from './network.js';
+import { NetworkPool } from './network-pool.js';
 import { findPort, PortStream } from './port.js';
 import { untilPortAnswers } from './ready.js';
 import { garbageCollector, IdleReclaim } from './reclaim.js';
@@ -22,6 +23,8 @@ declare const CZONE_VERSION: string;
 const STATE_DIRECTORY = '/run/czone';
 const CGROUP_ROOT = '/sys/fs/cgroup';
 const PORT_NAME = 'czone.agent';
+/** A namespace costs the guest's kernel some 100 KiB. */
+const NAMESPACES_AHEAD = 4;
 
 function complain(message: string): void {
   console.error(`czone-daemon: ${message}`);
@@ -56,10 +59,11 @@ async function main(): Promise<void> {
   const containers = new Containers({
     addon,
     network,
+    networkPool: new NetworkPool(network, NAMESPACES_AHEAD, complain),
     events,
     cgroups: new Cgroups(join(CGROUP_ROOT, 'czone')),
     images: new Images({ sys: '/sys', proc: '/proc', dev: '/dev', mounts: directory('images') }),
-    bundles: new Bundles(directory('containers')),
+    bundles: new Bundles(directory('containers'), (path) => addon.makeFifo(path)),
     untilPortAnswers,
     procRoot: '/proc',
     crunStateRoot: directory('crun'),

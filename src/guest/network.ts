@@ -11,7 +11,13 @@ const BRIDGE = 'czbr0';
 const UPLINK = 'eth0';
 /** QEMU's user network: the guest, and the host as its gateway. */
 const GUEST_ADDRESS = '10.0.2.15/24';
-const GATEWAY = '10.0.2.2';
+export const GATEWAY = '10.0.2.2';
+
+declare const pooled: unique symbol;
+/** A namespace that was made ahead: `n-` and 12 hex digits. */
+export type PooledNamespace = string & { readonly [pooled]: true };
+/** A container's own, by its id, or one that was made ahead. */
+export type NamespaceName = ContainerId | PooledNamespace;
 
 type Run = (name: string, args: readonly string[], input?: string) => Promise<string>;
 
@@ -46,9 +52,9 @@ export class Network {
     );
   }
 
-  /** The path by which a container's namespace is joined. */
-  namespacePath(id: ContainerId): string {
-    return join(this.#namespaces, id);
+  /** The path by which a namespace is joined. */
+  namespacePath(name: NamespaceName): string {
+    return join(this.#namespaces, name);
   }
 
   async add(id: ContainerId, address: string): Promise<void> {
@@ -71,19 +77,31 @@ export class Network {
     );
   }
 
+  /** All but the address, which whoever takes one gives to its eth0. */
+  async prepare(names: readonly PooledNamespace[]): Promise<void> {
+    const lines = names.flatMap((name) => [
+      `netns add ${name}`,
+      `link add ${hostSide(name)} type veth peer name eth0 netns ${name}`,
+      `link set ${hostSide(name)} master ${BRIDGE} up`,
+    ]);
+    await this.#batch([], lines);
+    for (const name of names)
+      await this.#batch(['-n', name], ['link set lo up', 'link set eth0 up']);
+  }
+
   /** Takes away what there is of it. */
-  async remove(id: ContainerId): Promise<void> {
+  async remove(name: NamespaceName): Promise<void> {
     const lines: string[] = [];
-    if (existsSync(join(this.#sysRoot, 'class/net', hostSide(id))))
-      lines.push(`link del ${hostSide(id)}`);
-    if (existsSync(this.namespacePath(id))) lines.push(`netns del ${id}`);
+    if (existsSync(join(this.#sysRoot, 'class/net', hostSide(name))))
+      lines.push(`link del ${hostSide(name)}`);
+    if (existsSync(this.namespacePath(name))) lines.push(`netns del ${name}`);
     if (lines.length > 0) await this.#batch(['-force'], lines);
   }
 
-  /** Containers that have a namespace. */
-  async list(): Promise<ContainerId[]> {
+  /** Those that were made here. */
+  async list(): Promise<NamespaceName[]> {
     const names = await readdir(this.#namespaces).catch(() => []);
-    return names.map(parseContainerId).filter((id) => id !== null);
+    return names.map(parseNamespaceName).filter((name) => name !== null);
   }
 
   async #batch(options: readonly string[], lines: readonly string[]): Promise<void> {
@@ -91,7 +109,12 @@ export class Network {
   }
 }
 
+export function parseNamespaceName(text: string): NamespaceName | null {
+  if (/^n-[0-9a-f]{12}$/.test(text)) return text as PooledNamespace;
+  return parseContainerId(text);
+}
+
 /** Interface names have 15 characters at most. */
-function hostSide(id: ContainerId): string {
-  return `v${id.slice('c-'.length)}`;
+function hostSide(name: NamespaceName): string {
+  return `v${name.slice('c-'.length)}`;
 }

@@ -44,10 +44,13 @@ const READ_ONLY_PATHS = [
   '/proc/sysrq-trigger',
 ];
 
-/** `rootPath` is where the container's overlay is mounted when crun runs. */
+/**
+ * `rootPath` is where the container's overlay is mounted when crun runs. Without a
+ * namespace to join it gets a new one, which leads nowhere.
+ */
 export function ociConfig(
   spec: ContainerSpec,
-  paths: { rootPath: string; networkNamespace: string },
+  paths: { rootPath: string; networkNamespace: string | null },
 ) {
   const temporaryKib = Math.max(64, Math.floor(spec.memoryBytes / 2 / 1024));
   return {
@@ -88,7 +91,10 @@ export function ociConfig(
         { type: 'ipc' },
         { type: 'uts' },
         { type: 'cgroup' },
-        { type: 'network', path: paths.networkNamespace },
+        {
+          type: 'network',
+          ...(paths.networkNamespace === null ? {} : { path: paths.networkNamespace }),
+        },
       ],
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READ_ONLY_PATHS,

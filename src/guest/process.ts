@@ -36,6 +36,40 @@ export async function findRuntimeOrphans(
 }
 
 /**
+ * The first process of a container that a zygote has forked: of the pids, the one that
+ * is number 1 in its own namespace. null: none of them is, or it is gone.
+ */
+export async function findFirstProcess(
+  procRoot: string,
+  pids: readonly number[],
+): Promise<number | null> {
+  // As a rule it is alone.
+  const [only] = pids;
+  if (pids.length === 1 && only !== undefined) return only;
+  for (const pid of pids) {
+    const status = await readFile(join(procRoot, String(pid), 'status'), 'utf8').catch(() => '');
+    if (/^NSpid:\t\d+\t1$/m.test(status)) return pid;
+  }
+  return null;
+}
+
+/**
+ * A child of this process that was the first of its namespace and ended before anybody
+ * could see it: a zombie that nobody else reaps, with a pid above that of its sandbox's
+ * helper. Node's own children are in no namespace of their own.
+ */
+export async function findLostChildren(procRoot: string, helperPid: number): Promise<number[]> {
+  const lost: number[] = [];
+  for (let pid = helperPid + 1; pid <= helperPid + ORPHANS_SEARCHED; pid++) {
+    const status = await readFile(join(procRoot, String(pid), 'status'), 'utf8').catch(() => '');
+    const isZombie = /^State:\tZ/m.test(status);
+    const isOurs = status.includes(`\nPPid:\t${process.pid}\n`);
+    if (isZombie && isOurs && /^NSpid:\t\d+\t1$/m.test(status)) lost.push(pid);
+  }
+  return lost;
+}
+
+/**
  * The status of a process that ended while no daemon was its parent, as the first
  * process has left it: `<start time> <wait status>`. null when it has not (yet).
  */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks what the host asks before any of it is used.
 import { CzoneError } from '../protocol/errors.js';
-import type { StartContainerRequest } from '../protocol/gen/czone/guest/v1/agent.js';
+import { ContainerRole, type StartContainerRequest } from '../protocol/gen/czone/guest/v1/agent.js';
 import { type ContainerId, parseContainerId, parseZoneId, type ZoneId } from '../protocol/ids.js';
 import * as limits from '../protocol/limits.js';
 import { PAGE_BYTES } from '../protocol/units.js';
+
+/** Serves requests, or is forked (docs/zygote.md). */
+export type Role = 'function' | 'zygote';
 
 /** A container that may be started. */
 export interface ContainerSpec {
@@ -18,6 +21,12 @@ export interface ContainerSpec {
   readonly memoryBytes: number;
   /** null: no limit. */
   readonly cpuMillis: number | null;
+  readonly role: Role;
+  /** null: made by crun. */
+  readonly zygoteId: ContainerId | null;
+  /** An error instead of crun where the zygote can't. */
+  readonly zygoteOnly: boolean;
+  /** Empty: a zygote, which has none. */
   readonly address: string;
   readonly port: number;
   readonly readyTimeoutMs: number;
@@ -60,7 +69,10 @@ export function readStartRequest(request: StartContainerRequest): ContainerSpec 
   if (!/^[0-9a-z]{1,20}$/.test(request.imageSerial)) {
     throw invalid('image_serial', 'is not 1 to 20 lower-case letters and digits');
   }
-  const port = bounded('port', request.port, 1, 65535);
+  const role = readRole(request.role);
+  const serves = role === 'function';
+  const port = serves ? bounded('port', request.port, 1, 65535) : 0;
+  const zygoteId = request.zygoteId === '' ? null : readZygoteId(request.zygoteId, serves);
   return {
     id,
     zoneId,
@@ -70,7 +82,10 @@ export function readStartRequest(request: StartContainerRequest): ContainerSpec 
     workingDirectory: readDirectory(request.workingDirectory || '/'),
     memoryBytes: readMemory(request.memoryBytes),
     cpuMillis: bounded('cpu_millis', request.cpuMillis, 0, limits.CPU_MILLIS_MAX) || null,
-    address: readAddress(request.address),
+    role,
+    zygoteId,
+    zygoteOnly: request.zygoteOnly && zygoteId !== null,
+    address: serves ? readAddress(request.address) : '',
     port,
     readyTimeoutMs: bounded(
       'ready_timeout_ms',
@@ -82,6 +97,25 @@ export function readStartRequest(request: StartContainerRequest): ContainerSpec 
     uid: bounded('uid', request.uid, 0, ID_MAX) || NOBODY,
     gid: bounded('gid', request.gid, 0, ID_MAX) || NOBODY,
   };
+}
+
+function readRole(role: ContainerRole): Role {
+  switch (role) {
+    case ContainerRole.CONTAINER_ROLE_UNSPECIFIED:
+    case ContainerRole.CONTAINER_ROLE_FUNCTION:
+      return 'function';
+    case ContainerRole.CONTAINER_ROLE_ZYGOTE:
+      return 'zygote';
+    default:
+      throw invalid('role', `${role} is none`);
+  }
+}
+
+function readZygoteId(text: string, serves: boolean): ContainerId {
+  const id = parseContainerId(text);
+  if (id === null) throw invalid('zygote_id', 'is not `c-` and 12 hex digits');
+  if (!serves) throw invalid('zygote_id', 'is given for a zygote, which crun makes');
+  return id;
 }
 
 function readCommand(command: readonly string[]): readonly string[] {
@@ -109,7 +143,7 @@ function readEnvironment({ environment }: StartContainerRequest, port: number): 
     if (name === '' || name.includes('=')) throw invalid('environment', 'has a name that is none');
     variables.set(name, value);
   }
-  variables.set('PORT', String(port));
+  if (port !== 0) variables.set('PORT', String(port));
   return Array.from(variables, ([name, value]) => `${name}=${value}`);
 }
 

@@ -65,6 +65,8 @@ const nodeConfig = z.strictObject({
   vcpus: z.number().int().min(1).max(64).default(2),
   /** A VM without containers is ended after so long; 0: kept until it is deleted. */
   sandboxIdleMs: z.number().int().min(0).default(300_000),
+  /** Functions that can be are started by zygotes (docs/zygote.md). */
+  zygotes: z.boolean().default(true),
   /** Every VM offers a root shell of its guest on vms/ID/shell.sock. */
   debugShell: z.boolean().default(false),
   /** Instead of the built ones. */

@@ -25,7 +25,13 @@ export interface PlaceRequest {
   readonly readyTimeoutMs: number;
   /** What it can use before its zone grows; 0: the node's default. */
   readonly initialMemoryBytes: number;
+  readonly startMode: StartMode;
 }
+
+/** AUTO: by the function's zygote where there is one. */
+export type StartMode = 'AUTO' | 'CRUN' | 'ZYGOTE';
+/** COLD and WARM_SANDBOX: by crun, in a VM booted for it or one that ran. */
+export type StartKind = 'COLD' | 'WARM_SANDBOX' | 'ZYGOTE';
 
 export type ContainerState = 'STARTING' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'EXITED';
 export type ExitReason =
@@ -79,7 +85,11 @@ export interface ContainerView {
   readonly memoryBytes: number;
   readonly state: ContainerState;
   readonly endpoint: string;
-  readonly startKind: 'COLD' | 'WARM_SANDBOX';
+  readonly startKind: StartKind;
+  /** Why it was started this way. */
+  readonly startReason: string;
+  /** Whose memory it shares; null: nobody's. */
+  readonly zygoteId: ContainerId | null;
   readonly placementReason: string;
   readonly stages: readonly Stage[];
   readonly labels: readonly Label[];
@@ -111,6 +121,26 @@ export interface ProcessPlacement {
 
 export type SandboxState = 'BOOTING' | 'READY' | 'RECOVERING' | 'STOPPING' | 'FAILED';
 
+export type ZygoteState = 'STARTING' | 'READY' | 'DRAINING';
+
+/** A container that is only forked (zygotes/zygotes.ts). */
+export interface ZygoteView {
+  readonly zygoteId: ContainerId;
+  readonly functionId: FunctionId;
+  readonly imageDigest: string;
+  readonly state: ZygoteState;
+  readonly zoneId: ZoneId;
+  /** Of its zone: what its children share is counted here and nowhere else. */
+  readonly residentBytes: number;
+  /** Those that live, and all that were ever forked. */
+  readonly children: number;
+  readonly forks: number;
+  readonly runtime: string;
+  /** Why it drains; else empty. */
+  readonly reason: string;
+  readonly createdAt: Date;
+}
+
 export interface SandboxView {
   readonly sandboxId: SandboxId;
   readonly tenantId: TenantId;
@@ -126,6 +156,7 @@ export interface SandboxView {
   readonly createdAt: Date;
   /** Zones of ended containers that pages in use keep. */
   readonly zombies: readonly ZoneMemory[];
+  readonly zygotes: readonly ZygoteView[];
 }
 
 export type ZoneState = 'reserved' | 'plugging' | 'plugged' | 'unplugging' | 'stuck' | 'zombie';

@@ -26,6 +26,7 @@ import type { SweepReport } from './state/sweep.js';
 import { type Accelerator, chooseAccelerator, realWorld } from './vm/accelerator.js';
 import { probeKvm } from './vm/accelerator-probe.js';
 import { examineVmm, type VmmBinary } from './vm/vmm-binary.js';
+import { reserveZygote } from './zygotes/reserve-zygote.js';
 
 export interface ControllerDeps {
   readonly version: string;
@@ -88,6 +89,14 @@ async function assemble(
     logs: new ContainerLogs(claim.paths.logs),
     log,
     spareBytes: () => nodeRoom(placer).spareBytes,
+    reserveZygote: (sandbox, like, image) =>
+      reserveZygote({
+        sandbox,
+        like,
+        image,
+        room: nodeRoom(placer),
+        firstBytes: config.firstBytes,
+      }),
     onContainerEnded: (container) => ended.add(container),
     onSandboxEnded: (sandboxId) => placer.sandboxes.delete(sandboxId),
   };

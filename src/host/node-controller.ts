@@ -62,6 +62,10 @@ export class NodeController implements Controller {
   async stop(containerId: ContainerId, graceMs: number): Promise<ContainerView> {
     const { container, sandbox } = this.#find(containerId);
     if (sandbox === null) return container.view();
+    if (container.isZygote) {
+      await sandbox.zygotes.drop(container, 'it was stopped');
+      return container.view();
+    }
     return container.serial.run(async () => {
       const before = container.state;
       if (before === 'STARTING') {
@@ -106,7 +110,9 @@ export class NodeController implements Controller {
 
   containers(): readonly ContainerView[] {
     const live = [...this.#sandboxes.values()].flatMap((sandbox) =>
-      [...sandbox.containers.values()].filter(({ state }) => state !== 'EXITED'),
+      [...sandbox.containers.values()].filter(
+        ({ state, isZygote }) => state !== 'EXITED' && !isZygote,
+      ),
     );
     return [...this.#parts.ended.all(), ...live].map((container) => container.view());
   }
@@ -126,6 +132,7 @@ export class NodeController implements Controller {
       containerCount: sandbox.liveCount,
       createdAt: sandbox.createdAt,
       zombies: zonesMemory(sandbox, ({ state }) => state === 'zombie'),
+      zygotes: sandbox.zygotes.views(),
     }));
   }
 
@@ -195,6 +202,9 @@ export class NodeController implements Controller {
     work: (sandbox: Sandbox) => Promise<void>,
   ): Promise<ContainerView> {
     const { container, sandbox } = this.#findLive(containerId);
+    if (container.isZygote) {
+      throw new CzoneError('FAILED_PRECONDITION', `${containerId} is a zygote and serves nobody`);
+    }
     return container.serial.run(async () => {
       if (container.state === to) return container.view();
       if (container.state !== from) {

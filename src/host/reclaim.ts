@@ -8,8 +8,10 @@ import type { Sandbox } from './sandbox/sandbox.js';
 export async function reclaimContainer(
   sandbox: Sandbox,
   container: Container,
-  { coldBytes }: ReclaimOptions,
+  options: ReclaimOptions,
 ): Promise<ReclaimedZone> {
+  // What looks cold in a zygote is what its children share.
+  const coldBytes = container.isZygote ? 0 : options.coldBytes;
   const cold =
     coldBytes === 0
       ? { reclaimedBytes: 0n, swappedBytes: 0n }

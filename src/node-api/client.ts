@@ -18,6 +18,7 @@ import type {
   NodeMemory,
   ProcessPlacement,
   SandboxView,
+  StartMode,
 } from '../host/controller-api.js';
 import { CzoneError } from '../protocol/errors.js';
 import type { ReadLogsResponse } from '../protocol/gen/czone/node/v1/containers.js';
@@ -29,6 +30,7 @@ import { MemoryServiceClient } from '../protocol/gen/czone/node/v1/memory.js';
 import { NodeServiceClient } from '../protocol/gen/czone/node/v1/node.js';
 import { SandboxesServiceClient } from '../protocol/gen/czone/node/v1/sandboxes.js';
 import type { Reclaimed } from './convert.js';
+import { START_MODE } from './enums.js';
 import { PAGE_SIZE_MAX, RESPONSE_MESSAGE_BYTES_MAX } from './limits.js';
 import {
   number,
@@ -62,6 +64,8 @@ export interface Placement {
   readonly readyTimeoutMs?: number;
   /** What it can use before its zone grows. */
   readonly initialMemoryBytes?: number;
+  /** AUTO where none is given. */
+  readonly startMode?: StartMode;
   readonly requestId?: string;
 }
 
@@ -115,6 +119,7 @@ export class NodeClient {
       labels: (placement.labels ?? []).map(({ key, value }) => ({ key, value })),
       readyTimeoutMs: placement.readyTimeoutMs ?? 0,
       initialMemoryBytes: BigInt(placement.initialMemoryBytes ?? 0),
+      startMode: START_MODE[placement.startMode ?? 'AUTO'],
     });
     const response = await this.#call(
       this.#containers,

@@ -16,7 +16,7 @@ import type {
 } from '../protocol/gen/czone/node/v1/memory.js';
 import type { GetNodeInfoResponse } from '../protocol/gen/czone/node/v1/node.js';
 import type { Sandbox } from '../protocol/gen/czone/node/v1/sandboxes.js';
-import { CONTAINER_STATE, EXIT_REASON, SANDBOX_STATE, START_KIND } from './enums.js';
+import { CONTAINER_STATE, EXIT_REASON, SANDBOX_STATE, START_KIND, ZYGOTE_STATE } from './enums.js';
 
 /** What ReclaimMemory answers with. */
 export type Reclaimed = Awaited<ReturnType<domain.Controller['reclaim']>>;
@@ -54,6 +54,8 @@ export function container(view: domain.ContainerView): Container {
     guestPid: view.guestPid,
     plugGuestUs: count(view.plugGuestUs),
     limitBytes: count(view.limitBytes),
+    startReason: view.startReason,
+    zygoteId: view.zygoteId ?? '',
   };
 }
 
@@ -83,6 +85,19 @@ export function sandbox(view: domain.SandboxView): Sandbox {
     createdAt: view.createdAt.toISOString(),
     limitBytes: count(view.limitBytes),
     zombies: view.zombies.map(zoneMemory),
+    zygotes: view.zygotes.map((zygote) => ({
+      zygoteId: zygote.zygoteId,
+      functionId: zygote.functionId,
+      imageDigest: zygote.imageDigest,
+      state: ZYGOTE_STATE[zygote.state],
+      zoneId: zygote.zoneId,
+      residentBytes: count(zygote.residentBytes),
+      children: zygote.children,
+      forks: count(zygote.forks),
+      runtime: zygote.runtime,
+      reason: zygote.reason,
+      createdAt: zygote.createdAt.toISOString(),
+    })),
   };
 }
 

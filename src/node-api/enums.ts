@@ -2,8 +2,13 @@
 // Enumerations of the domain and of the messages, side by side.
 import type * as domain from '../host/controller-api.js';
 import { CzoneError } from '../protocol/errors.js';
-import { ContainerState, ExitReason, StartKind } from '../protocol/gen/czone/node/v1/containers.js';
-import { SandboxState } from '../protocol/gen/czone/node/v1/sandboxes.js';
+import {
+  ContainerState,
+  ExitReason,
+  StartKind,
+  StartMode,
+} from '../protocol/gen/czone/node/v1/containers.js';
+import { SandboxState, ZygoteState } from '../protocol/gen/czone/node/v1/sandboxes.js';
 
 export const CONTAINER_STATE: Readonly<Record<domain.ContainerState, ContainerState>> = {
   STARTING: ContainerState.CONTAINER_STATE_STARTING,
@@ -24,6 +29,19 @@ export const SANDBOX_STATE: Readonly<Record<domain.SandboxState, SandboxState>> 
 export const START_KIND: Readonly<Record<domain.ContainerView['startKind'], StartKind>> = {
   COLD: StartKind.START_KIND_COLD,
   WARM_SANDBOX: StartKind.START_KIND_WARM_SANDBOX,
+  ZYGOTE: StartKind.START_KIND_ZYGOTE,
+};
+
+export const START_MODE: Readonly<Record<domain.StartMode, StartMode>> = {
+  AUTO: StartMode.START_MODE_UNSPECIFIED,
+  CRUN: StartMode.START_MODE_CRUN,
+  ZYGOTE: StartMode.START_MODE_ZYGOTE,
+};
+
+export const ZYGOTE_STATE: Readonly<Record<domain.ZygoteState, ZygoteState>> = {
+  STARTING: ZygoteState.ZYGOTE_STATE_STARTING,
+  READY: ZygoteState.ZYGOTE_STATE_READY,
+  DRAINING: ZygoteState.ZYGOTE_STATE_DRAINING,
 };
 
 export const EXIT_REASON: Readonly<Record<domain.ExitReason, ExitReason>> = {

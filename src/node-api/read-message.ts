@@ -17,7 +17,14 @@ import {
   type ZoneId,
 } from '../protocol/ids.js';
 import type { Reclaimed } from './convert.js';
-import { CONTAINER_STATE, EXIT_REASON, nameOf, SANDBOX_STATE, START_KIND } from './enums.js';
+import {
+  CONTAINER_STATE,
+  EXIT_REASON,
+  nameOf,
+  SANDBOX_STATE,
+  START_KIND,
+  ZYGOTE_STATE,
+} from './enums.js';
 
 export function readContainer(message: containers.Container | null): domain.ContainerView {
   if (message === null) throw unreadable('no container', '');
@@ -36,6 +43,8 @@ export function readContainer(message: containers.Container | null): domain.Cont
     endpoint: message.endpoint,
     startKind: nameOf(START_KIND, message.startKind, 'start kind'),
     placementReason: message.placementReason,
+    startReason: message.startReason,
+    zygoteId: message.zygoteId === '' ? null : id(message.zygoteId, parseContainerId, 'zygote'),
     stages: message.startBreakdown.map(({ name, durationUs }) => ({
       name: name as domain.StageName,
       durationUs: number(durationUs),
@@ -88,6 +97,19 @@ export function readSandbox(message: sandboxes.Sandbox): domain.SandboxView {
     containerCount: message.containerCount,
     createdAt: new Date(message.createdAt),
     zombies: message.zombies.map(readZone),
+    zygotes: message.zygotes.map((zygote) => ({
+      zygoteId: id(zygote.zygoteId, parseContainerId, 'zygote'),
+      functionId: id(zygote.functionId, parseFunctionId, 'function'),
+      imageDigest: zygote.imageDigest,
+      state: nameOf(ZYGOTE_STATE, zygote.state, 'zygote state'),
+      zoneId: zoneId(zygote.zoneId),
+      residentBytes: number(zygote.residentBytes),
+      children: zygote.children,
+      forks: number(zygote.forks),
+      runtime: zygote.runtime,
+      reason: zygote.reason,
+      createdAt: new Date(zygote.createdAt),
+    })),
   };
 }
 

@@ -2,7 +2,7 @@
 // Requests to domain types. Every field is checked; INVALID_ARGUMENT names the
 // field as the proto files write it.
 import { isAbsolute } from 'node:path';
-import type { Label, PlaceRequest } from '../host/controller-api.js';
+import type { Label, PlaceRequest, StartMode } from '../host/controller-api.js';
 import { CzoneError } from '../protocol/errors.js';
 import type { PlaceFunctionRequest } from '../protocol/gen/czone/node/v1/containers.js';
 import {
@@ -16,6 +16,7 @@ import {
   type TenantId,
 } from '../protocol/ids.js';
 import { formatSize, PAGE_BYTES } from '../protocol/units.js';
+import { START_MODE } from './enums.js';
 import * as limits from './limits.js';
 
 const NAME_RULE = 'is not 1 to 63 of [a-z0-9-], without a dash at its ends';
@@ -37,7 +38,15 @@ export function placeRequest(request: PlaceFunctionRequest): PlaceRequest {
     labels: labels(request.labels),
     readyTimeoutMs: atMost('ready_timeout_ms', request.readyTimeoutMs, limits.READY_TIMEOUT_MS_MAX),
     initialMemoryBytes: initialMemoryBytes(request.initialMemoryBytes, request.memoryBytes),
+    startMode: startMode(request.startMode),
   };
+}
+
+function startMode(value: number): StartMode {
+  for (const name of Object.keys(START_MODE) as StartMode[]) {
+    if (START_MODE[name] === value) return name;
+  }
+  throw invalid('start_mode', `${value} is none`);
 }
 
 export function requestId(text: string): string {

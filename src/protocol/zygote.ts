@@ -19,7 +19,12 @@ export type ZygoteReply =
   | { readonly kind: 'ready'; readonly runtime: string }
   | { readonly kind: 'refused'; readonly id: bigint; readonly reason: string }
   | { readonly kind: 'forked'; readonly id: bigint }
-  | { readonly kind: 'failed'; readonly id: bigint; readonly errno: number; readonly reason: string };
+  | {
+      readonly kind: 'failed';
+      readonly id: bigint;
+      readonly errno: number;
+      readonly reason: string;
+    };
 
 /** null: it would be longer than a message may be. */
 export function encodeFork(id: bigint, environment: readonly string[]): Buffer | null {

@@ -75,6 +75,8 @@ function viewOf({ plan, toMs, mib }: Life, at: number, start: number): Container
     endpoint: `http://127.0.0.1:${20_000 + at}`,
     startKind: plan === TWINS[0] || plan === FIRST_STOPPED ? 'COLD' : 'WARM_SANDBOX',
     placementReason: 'its tenant’s VM has room',
+    startReason: 'the function has no zygote in this VM yet',
+    zygoteId: null,
     stages: [
       ...(plan === TWINS[0] || plan === FIRST_STOPPED
         ? [{ name: 'vm' as const, durationUs: 8_312_000 }]

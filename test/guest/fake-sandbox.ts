@@ -3,18 +3,36 @@
 // cgroups, network and crun are played. `left` tells what was made and not undone.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
 import { Bundles } from '../../src/guest/bundle.js';
 import type { ContainerCgroup } from '../../src/guest/cgroup.js';
-import type { Surroundings } from '../../src/guest/container.js';
 import { Containers } from '../../src/guest/containers.js';
 import { Events } from '../../src/guest/events.js';
-import type { GuestAddon, SpawnOptions, WaitResult } from '../../src/guest/native.js';
+import type {
+  GuestAddon,
+  SandboxFailure,
+  SpawnOptions,
+  WaitResult,
+} from '../../src/guest/native.js';
+import {
+  type NamespaceName,
+  type PooledNamespace,
+  parseNamespaceName,
+} from '../../src/guest/network.js';
+import type { Surroundings } from '../../src/guest/surroundings.js';
 import type { ContainerId } from '../../src/protocol/ids.js';
 
+const ADDON = createRequire(import.meta.url)(
+  new URL('../../../build/Release/czone_guest.node', import.meta.url).pathname,
+) as GuestAddon;
+
 const CRUN_PIDFD = 1_000_000;
+const HELPER_PIDFD = 1_000_001;
+/** Zones' descriptors are played, those of channels are real. */
+const ZONE_FDS = 2_000_000;
 const SIGNALS: Record<string, number> = { SIGTERM: 15, SIGKILL: 9 };
 
 export class FakeSandbox {
@@ -37,6 +55,14 @@ export class FakeSandbox {
   /** Steps that fail, and with what. */
   readonly failures = new Map<string, Error>();
   crunExitCode = 0;
+  /** What the next zygote says when it has loaded. */
+  zygoteSays = ready('python 3.13');
+  /** Whether a zygote forks, or what it answers instead. */
+  zygoteAnswer: ((id: bigint) => Buffer) | null = null;
+  sandboxFailure: SandboxFailure | null = null;
+  #pooled = 0;
+  #lastSandbox = '';
+  readonly #forked = new Map<string, number[]>();
   oomKillCount = 0;
   /** Fulfilled by the test when the port shall answer. */
   ready: Promise<boolean> | null = Promise.resolve(true);
@@ -59,12 +85,20 @@ export class FakeSandbox {
       network: {
         add: async (id) => this.#make('network', id),
         remove: async (id) => this.#unmake('network', id),
-        namespacePath: (id) => `/run/netns/${id}`,
-        list: async () => this.#idsOf('network'),
+        namespacePath: () => '/dev/null',
+        list: async () => this.#namespaces(),
+      },
+      networkPool: {
+        take: async () => {
+          const name = `n-00000000000${this.#pooled++}` as PooledNamespace;
+          this.#make('network', name);
+          return name;
+        },
+        fill: () => {},
       },
       cgroups: { of: (id) => this.#cgroup(id), list: async () => this.#idsOf('cgroup') },
       images: { mount: async (serial) => this.#step('image', `/images/${serial}`) },
-      bundles: new Bundles(join(this.#directory, 'containers')),
+      bundles: new Bundles(join(this.#directory, 'containers'), (path) => ADDON.makeFifo(path)),
       events,
       untilPortAnswers: async (_address, _port, signal) => {
         const aborted = new Promise<boolean>((resolve) => {
@@ -119,18 +153,36 @@ export class FakeSandbox {
     return {
       openZone: (zoneId) => {
         this.#make('zone', String(zoneId));
-        return zoneId;
+        return ZONE_FDS + zoneId;
       },
-      closeFd: (fd) => this.#unmake('zone', String(fd)),
+      closeFd: (fd) =>
+        fd > ZONE_FDS ? this.#unmake('zone', String(fd - ZONE_FDS)) : ADDON.closeFd(fd),
       zoneInfo: () => {
         throw new Error('not played');
       },
       spawnInZone: (options) => this.#spawn(options),
       pidfdOpen: (pid) => pid,
       waitPidfd: async (pidfd) => {
+        if (pidfd === HELPER_PIDFD)
+          return { exitCode: this.sandboxFailure ? 127 : 0, signal: null };
         if (pidfd === CRUN_PIDFD) return { exitCode: this.crunExitCode, signal: null };
         return this.#children.get(pidfd)?.ended ?? { exitCode: null, signal: null };
       },
+      makeChannel: () => ADDON.makeChannel(),
+      takeChannel: () => {
+        throw new Error('not played');
+      },
+      sendMessage: (fd, message) => ADDON.sendMessage(fd, message, []),
+      receiveMessage: (fd) => ADDON.receiveMessage(fd),
+      shutDown: (fd) => ADDON.shutDown(fd),
+      startSandboxHelper: ({ steps }) => {
+        this.#step('sandbox', null);
+        const pivot = steps.find(({ act }) => act === 'pivot');
+        this.#lastSandbox = pivot !== undefined && 'path' in pivot ? pivot.path : '';
+        return { pid: 1, pidfd: HELPER_PIDFD, reportFd: 0 };
+      },
+      readSandboxFailure: () => this.sandboxFailure,
+      makeFifo: (path) => ADDON.makeFifo(path),
       becomeSubreaper: () => {},
       trimHeap: () => {},
     };
@@ -146,16 +198,43 @@ export class FakeSandbox {
       writeFileSync(argument('log'), 'no such executable\n');
     } else {
       const stdio = ['ignore', options.stdoutFd, options.stderrFd] as const;
-      const child = spawn('/bin/sh', ['-c', this.script], { stdio: [...stdio] });
-      const ended = once(child, 'exit').then(([exitCode, signal]: (number | string | null)[]) => ({
-        exitCode: exitCode as number | null,
-        signal: signal === null ? null : (SIGNALS[String(signal)] ?? -1),
-      }));
-      const pid = child.pid ?? 0;
-      this.#children.set(pid, { child, ended });
+      const pid = this.#run(this.script, stdio);
       writeFileSync(argument('pid-file'), String(pid));
+      const [end] = options.passedFds;
+      if (end !== undefined) void this.#playZygote(duplicate(end));
     }
     return { pid: 1, pidfd: CRUN_PIDFD };
+  }
+
+  /** In this process, at the zygote's end of its channel. */
+  async #playZygote(fd: number): Promise<void> {
+    ADDON.sendMessage(fd, this.zygoteSays, []);
+    for (;;) {
+      const request = await ADDON.receiveMessage(fd).catch(() => null);
+      if (request === null) break;
+      const id = request.readBigUInt64LE(8);
+      if (this.zygoteAnswer === null) {
+        const directory = dirname(this.#lastSandbox);
+        const outputs = ['stdout', 'stderr'].map((name) => openSync(join(directory, name), 'r+'));
+        const pid = this.#run(this.script, ['ignore', outputs[0] ?? 1, outputs[1] ?? 2]);
+        for (const output of outputs) closeSync(output);
+        this.#forked.set(basename(directory), [pid]);
+      }
+      const answer = this.zygoteAnswer?.(id) ?? reply(18, id);
+      if (answer.length > 0) ADDON.sendMessage(fd, answer, []);
+    }
+    ADDON.closeFd(fd);
+  }
+
+  #run(script: string, stdio: readonly ['ignore', number, number]): number {
+    const child = spawn('/bin/sh', ['-c', script], { stdio: [...stdio] });
+    const ended = once(child, 'exit').then(([exitCode, signal]: (number | string | null)[]) => ({
+      exitCode: exitCode as number | null,
+      signal: signal === null ? null : (SIGNALS[String(signal)] ?? -1),
+    }));
+    const pid = child.pid ?? 0;
+    this.#children.set(pid, { child, ended });
+    return pid;
   }
 
   #cgroup(id: ContainerId): ContainerCgroup {
@@ -177,7 +256,7 @@ export class FakeSandbox {
       whenEmpty: async () => {
         await Promise.all(Array.from(this.#children.values(), ({ ended }) => ended));
       },
-      pids: async () => [],
+      pids: async () => this.#forked.get(id) ?? [],
       oomKills: async () => this.oomKillCount,
       memoryCurrentBytes: async () => 4096,
       reclaim: async (bytes) => ({ reclaimedBytes: bytes, swappedBytes: 0 }),
@@ -202,9 +281,43 @@ export class FakeSandbox {
     return value;
   }
 
+  #namespaces(): NamespaceName[] {
+    return [...this.#made]
+      .filter((entry) => entry.startsWith('network '))
+      .map((entry) => parseNamespaceName(entry.slice('network '.length)))
+      .filter((name) => name !== null);
+  }
+
   #idsOf(kind: string): ContainerId[] {
     return [...this.#made]
       .filter((entry) => entry.startsWith(`${kind} c-`))
       .map((entry) => entry.slice(kind.length + 1) as ContainerId);
+  }
+}
+
+/** A message of a zygote's (docs/zygote.md). */
+export function reply(type: number, id: bigint, body: string | Buffer = ''): Buffer {
+  const header = Buffer.alloc(16);
+  header.write('CZZ1', 'latin1');
+  header.writeUInt16LE(type, 4);
+  header.writeBigUInt64LE(id, 8);
+  return Buffer.concat([header, Buffer.from(body)]);
+}
+
+export function ready(runtime: string): Buffer {
+  return reply(16, 0n, runtime);
+}
+
+export function refused(id: bigint, reason: string): Buffer {
+  return reply(17, id, reason);
+}
+
+/** Another descriptor of the same end. */
+function duplicate(fd: number): number {
+  const pidfd = ADDON.pidfdOpen(process.pid);
+  try {
+    return ADDON.takeChannel(pidfd, fd);
+  } finally {
+    ADDON.closeFd(pidfd);
   }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A request that is right in all its parts, to be made wrong in one.
-import type { StartContainerRequest } from '../../src/protocol/gen/czone/guest/v1/agent.js';
+import {
+  ContainerRole,
+  type StartContainerRequest,
+} from '../../src/protocol/gen/czone/guest/v1/agent.js';
 
 export function startRequest(changes: Partial<StartContainerRequest> = {}): StartContainerRequest {
   return {
@@ -18,6 +21,9 @@ export function startRequest(changes: Partial<StartContainerRequest> = {}): Star
     hostname: 'fn',
     uid: 1000,
     gid: 1000,
+    role: ContainerRole.CONTAINER_ROLE_FUNCTION,
+    zygoteId: '',
+    zygoteOnly: false,
     ...changes,
   };
 }

@@ -32,6 +32,7 @@ t.test('what is no zone is refused with the step that failed', async (t) => {
     env: [],
     stdoutFd: 1,
     stderrFd: 2,
+    passedFds: [],
     overlay: null,
   };
   t.throws(() => addon.spawnInZone(options), { message: /clone3 of \/bin\/true/ });

@@ -18,6 +18,7 @@ t.test('a placement reaches the controller whole and its view comes back whole',
     labels: [{ key: 'team', value: 'web' }],
     readyTimeoutMs: 9_000,
     initialMemoryBytes: 16 * MIB,
+    startMode: 'AUTO',
     requestId: 'r-1',
   });
   t.strictSame(controller.calls[0], {

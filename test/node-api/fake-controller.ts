@@ -12,6 +12,7 @@ import type {
   ReclaimOptions,
   SandboxView,
   ZoneMemory,
+  ZygoteView,
 } from '../../src/host/controller-api.js';
 import { CzoneError } from '../../src/protocol/errors.js';
 import {
@@ -40,6 +41,7 @@ export class FakeController implements Controller {
   closed = false;
   /** Of every sandbox that is made or asked for. */
   zombies: ZoneMemory[] = [];
+  zygotes: ZygoteView[] = [];
   readonly #containers: ContainerView[] = [];
   readonly #sandboxes: SandboxView[] = [];
   #clockMs = Date.parse('2026-01-01T00:00:00Z');
@@ -87,6 +89,8 @@ export class FakeController implements Controller {
       endpoint: `http://127.0.0.1:${20000 + index}`,
       startKind: before ? 'WARM_SANDBOX' : 'COLD',
       placementReason: before ? 'its VM has room' : 'the tenant had no VM',
+      startReason: 'the function has no zygote in this VM yet',
+      zygoteId: null,
       stages: [
         { name: 'plug', durationUs: 1_200 },
         { name: 'ready', durationUs: 250_000 },
@@ -317,6 +321,7 @@ export class FakeController implements Controller {
       containerCount: 1,
       createdAt: new Date(this.#clockMs++),
       zombies: this.zombies,
+      zygotes: this.zygotes,
     };
     this.#sandboxes.push(sandbox);
     return sandbox;

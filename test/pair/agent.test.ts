@@ -15,9 +15,11 @@ import { AgentLink } from '../../src/host/agent/agent-link.js';
 import { CzoneError } from '../../src/protocol/errors.js';
 import {
   type ContainerExit,
+  ContainerRole,
   ContainerState,
   ExitReason,
   type ListContainersResponse,
+  StartMethod,
 } from '../../src/protocol/gen/czone/guest/v1/agent.js';
 import { startRequest } from '../guest/start-request.js';
 import { join as joinStreams, PipeEnd } from '../protocol/link/stream-pair.js';
@@ -36,7 +38,13 @@ class FakeRuntime implements Runtime {
   async start(spec: ContainerSpec) {
     if (this.failure) throw this.failure;
     this.started.push(spec);
-    return { pid: 42, stages: [{ name: 'network', durationUs: 1000n }] };
+    return {
+      pid: 42,
+      stages: [{ name: 'network', durationUs: 1000n }],
+      method: StartMethod.START_METHOD_CRUN,
+      fallbackReason: '',
+      runtime: '',
+    };
   }
   async stop() {
     return null;
@@ -53,6 +61,7 @@ class FakeRuntime implements Runtime {
       pid: 42,
       state: ContainerState.CONTAINER_STATE_RUNNING,
       memoryCurrentBytes: 4096n,
+      role: ContainerRole.CONTAINER_ROLE_FUNCTION,
     }));
   }
   async inspect() {

@@ -12,6 +12,9 @@ import { MIB } from '../../src/protocol/units.js';
 
 export const CLI = resolve('dist/src/cli/main.js');
 
+/** Among the arguments of a node: it makes zygotes. */
+export const WITH_ZYGOTES = 'with-zygotes';
+
 /** Generous: everything is slow under emulation. */
 const START_MS = 60_000;
 const END_MS = 60_000;
@@ -34,7 +37,10 @@ export class NodeUnderTest {
     const directory = runDir ?? (await mkdtemp(join(tmpdir(), 'czone-test-')));
     // Another guest kernel than the built one: of somebody who works on it.
     const kernel = process.env['CZONE_TEST_KERNEL'];
-    const all = [...args, ...(kernel === undefined ? [] : ['--kernel', kernel])];
+    // Whoever tests zygotes says so: else a start would depend on what was started before.
+    const ways = args.includes(WITH_ZYGOTES) ? [] : ['--no-zygote'];
+    const given = args.filter((argument) => argument !== WITH_ZYGOTES);
+    const all = [...given, ...ways, ...(kernel === undefined ? [] : ['--kernel', kernel])];
     const child = spawn(
       process.execPath,
       [CLI, 'node', 'start', '--run-dir', directory, '--debug-shell', ...all],

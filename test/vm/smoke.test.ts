@@ -24,6 +24,7 @@ const request: PlaceRequest = {
   labels: [],
   readyTimeoutMs: 0,
   initialMemoryBytes: 0,
+  startMode: 'CRUN',
 };
 
 await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {

@@ -32,13 +32,19 @@ export function memory(program: Command): void {
         const given = options.sandbox === undefined ? [] : [options.sandbox];
         const [sandboxId] = await fullSandboxIds(client, given, run.signal);
         const view = await client.memory(sandboxId ?? null, run);
-        await run.output.result(view, () => human(view));
+        await run.output.result(view, async () => {
+          const sandboxes = await client.sandboxes(run);
+          const zygotes = sandboxes.flatMap((sandbox) => sandbox.zygotes);
+          return human(view, new Set(zygotes.map(({ zygoteId }) => zygoteId)));
+        });
       });
     }),
   );
 }
 
-async function human(view: NodeMemory): Promise<string> {
+async function human(view: NodeMemory, zygoteIds: ReadonlySet<string>): Promise<string> {
+  const whose = (id: string | null) =>
+    id === null ? '-' : zygoteIds.has(id) ? `${id} (zygote: shared bytes lie here)` : id;
   const { address, table } = await import('../table.js');
   const size = formatSize;
   const parts = [
@@ -51,7 +57,7 @@ async function human(view: NodeMemory): Promise<string> {
     if (vm.zones.length === 0) continue;
     const rows = vm.zones.map((zone) => [
       ...[`  ${zone.zoneId}`, address(zone.rangeStart), size(zone.rangeBytes)],
-      ...[size(zone.limitBytes), zone.state, size(zone.residentBytes), zone.containerId ?? '-'],
+      ...[size(zone.limitBytes), zone.state, size(zone.residentBytes), whose(zone.containerId)],
     ]);
     const head = ['  ZONE', '>START', '>SIZE', '>LIMIT', 'STATE', '>ON HOST', 'CONTAINER'];
     parts.push(table(head, rows));

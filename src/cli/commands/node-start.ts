@@ -26,6 +26,7 @@ interface Options {
   readonly rootfs?: string;
   readonly logLevel: string;
   readonly logFile?: string;
+  readonly zygote: boolean;
   readonly debugShell?: boolean;
 }
 
@@ -51,6 +52,7 @@ export function nodeStart(node: Command): void {
       .option('--qemu <path>', 'a QEMU instead of the built one')
       .option('--kernel <path>', 'a guest kernel instead of the built one')
       .option('--rootfs <path>', "a guest's root file system instead of the built one")
+      .option('--no-zygote', 'start every container by crun')
       .addOption(
         new Option('--log-level <level>', 'how much to log').choices(LEVELS).default('info'),
       )
@@ -102,6 +104,7 @@ function configOf(options: Options, run: Run): NodeConfigInput {
     qemuPath: given(options.qemu, path),
     kernelPath: given(options.kernel, path),
     rootfsPath: given(options.rootfs, path),
+    zygotes: options.zygote,
     debugShell: options.debugShell,
   };
   const entries = Object.entries(all).filter(([, value]) => value !== undefined);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // czone place: starts containers of a function.
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import type { ContainerView } from '../../host/controller-api.js';
+import { type Command, Option } from 'commander';
+import type { ContainerView, StartMode } from '../../host/controller-api.js';
 import { formatSize } from '../../protocol/units.js';
 import { action, nodeOptions } from '../command.js';
 import { each } from '../each.js';
@@ -23,6 +23,7 @@ interface Options {
   readonly count: string;
   readonly readyTimeout?: string;
   readonly initialMemory?: string;
+  readonly start: 'auto' | 'crun' | 'zygote';
 }
 
 export function place(program: Command): void {
@@ -42,7 +43,12 @@ export function place(program: Command): void {
       .option('--env <name=value>', 'a variable of the environment; may be given again', collect)
       .option('--label <key=value>', 'a label; may be given again', collect)
       .option('--count <n>', 'so many containers', '1')
-      .option('--ready-timeout <time>', 'give up when it does not answer in time, e.g. 30s'),
+      .option('--ready-timeout <time>', 'give up when it does not answer in time, e.g. 30s')
+      .addOption(
+        new Option('--start <way>', 'forked from a zygote of the function, or made by crun')
+          .choices(['auto', 'crun', 'zygote'])
+          .default('auto'),
+      ),
   ).action(
     action(async (run, options: Options, functionId: string, command: string[]) => {
       const count = readCount('--count', options.count, 1, COUNT_MAX);
@@ -58,6 +64,7 @@ export function place(program: Command): void {
           const [key, value] = readPair('--label', text);
           return { key, value };
         }),
+        startMode: options.start.toUpperCase() as StartMode,
         ...(options.readyTimeout === undefined
           ? {}
           : { readyTimeoutMs: readDuration('--ready-timeout', options.readyTimeout) }),

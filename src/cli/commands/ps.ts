@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // czone ps: the containers of a node, with their zones and bytes on the host.
 import type { Command } from 'commander';
-import type { ContainerView, NodeMemory } from '../../host/controller-api.js';
+import type {
+  ContainerView,
+  NodeMemory,
+  SandboxView,
+  ZygoteView,
+} from '../../host/controller-api.js';
 import { formatSize } from '../../protocol/units.js';
 import { action, nodeOptions } from '../command.js';
 import { withNode } from '../node-connection.js';
@@ -31,9 +36,39 @@ export function ps(program: Command): void {
         };
         const views = await client.containers(filter, run);
         const rows = withResident(views, await client.memory(null, run));
-        await run.output.result({ containers: rows }, () => human(rows, options.all ?? false));
+        const zygotes = zygotesOf(await client.sandboxes(run), options.tenant);
+        await run.output.result({ containers: rows, zygotes }, async () => {
+          const table = await human(rows, options.all ?? false);
+          return zygotes.length === 0 ? table : `${table}\n\n${await describeZygotes(zygotes)}`;
+        });
       });
     }),
+  );
+}
+
+type ZygoteRow = ZygoteView & Pick<SandboxView, 'sandboxId' | 'tenantId'>;
+
+function zygotesOf(sandboxes: readonly SandboxView[], tenantId: string | undefined): ZygoteRow[] {
+  return sandboxes
+    .filter((sandbox) => tenantId === undefined || sandbox.tenantId === tenantId)
+    .flatMap(({ sandboxId, tenantId: owner, zygotes }) =>
+      zygotes.map((zygote) => ({ ...zygote, sandboxId, tenantId: owner })),
+    );
+}
+
+async function describeZygotes(rows: readonly ZygoteRow[]): Promise<string> {
+  const { age, table } = await import('../table.js');
+  const now = new Date();
+  return table(
+    [
+      ...['ZYGOTE', 'TENANT', 'FUNCTION', 'STATE', 'VM', '>ZONE', '>ON HOST'],
+      ...['>CHILDREN', '>FORKS', 'AGE', 'RUNTIME'],
+    ],
+    rows.map((row) => [
+      ...[row.zygoteId, row.tenantId, row.functionId, row.state, row.sandboxId],
+      ...[String(row.zoneId), formatSize(row.residentBytes), String(row.children)],
+      ...[String(row.forks), age(row.createdAt, now), row.reason || row.runtime],
+    ]),
   );
 }
 
@@ -58,13 +93,14 @@ async function human(rows: readonly Row[], all: boolean): Promise<string> {
   return table(
     [
       ...['CONTAINER', 'TENANT', 'FUNCTION', 'STATE', 'VM', '>ZONE', '>MEMORY', '>ON HOST'],
-      ...['AGE', 'ENDPOINT'],
+      ...['BY', 'AGE', 'ENDPOINT'],
       ...(all ? ['END', '>RETURNED'] : []),
     ],
     rows.map((row) => [
       ...[row.containerId, row.tenantId, row.functionId, row.state, row.sandboxId],
       ...[String(row.zoneId), formatSize(row.memoryBytes)],
       ...[row.residentBytes === null ? '-' : formatSize(row.residentBytes)],
+      ...[row.zygoteId === null ? 'crun' : 'zygote'],
       ...[age(row.createdAt, now), row.state === 'EXITED' ? '-' : row.endpoint],
       ...(all ? [row.exit ? describeExit(row.exit) : '-', returned(row)] : []),
     ]),

@@ -33,7 +33,9 @@ export interface ContainerFacts {
   readonly zoneNow: () => LedgerZone | null;
   readonly address: string;
   readonly memoryBytes: number;
-  readonly startKind: 'COLD' | 'WARM_SANDBOX';
+  readonly role: 'FUNCTION' | 'ZYGOTE';
+  /** A VM was booted for it. */
+  readonly cold: boolean;
   readonly placementReason: string;
   readonly labels: readonly Label[];
   readonly createdAt: Date;
@@ -53,6 +55,13 @@ export class Container {
   reportedExit: ContainerExit | null = null;
   /** Fulfilled when an ended container's zone was dealt with. null: it has not ended. */
   finished: Promise<void> | null = null;
+  /** Who forks it, or has; it shares memory with it. */
+  zygote: Container | null = null;
+  startReason = '';
+  /** Of a zygote, by its own word. */
+  runtime = '';
+  readonly #children = new Set<ContainerId>();
+  #onChildless: (() => void)[] = [];
 
   #zone: LedgerZone;
 
@@ -65,8 +74,34 @@ export class Container {
     return this.facts.containerId;
   }
 
+  get isZygote(): boolean {
+    return this.facts.role === 'ZYGOTE';
+  }
+
+  get childCount(): number {
+    return this.#children.size;
+  }
+
+  addChild(id: ContainerId): void {
+    this.#children.add(id);
+  }
+
+  removeChild(id: ContainerId): void {
+    this.#children.delete(id);
+    if (this.#children.size > 0) return;
+    const waiting = this.#onChildless;
+    this.#onChildless = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Nobody shares pages of its zone. */
+  whenChildless(): Promise<void> {
+    if (this.#children.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onChildless.push(resolve));
+  }
+
   view(): ContainerView {
-    const { zone, zoneNow, address: _address, ...facts } = this.facts;
+    const { zone, zoneNow, address: _address, role: _role, cold, ...facts } = this.facts;
     const now = zoneNow();
     if (now?.containerId === this.id) this.#zone = now;
     return {
@@ -76,6 +111,9 @@ export class Container {
       rangeBytes: this.#zone.sizeBytes,
       limitBytes: zone.limitBytes,
       state: this.state,
+      startKind: this.zygote !== null ? 'ZYGOTE' : cold ? 'COLD' : 'WARM_SANDBOX',
+      startReason: this.startReason,
+      zygoteId: this.zygote?.id ?? null,
       endpoint: this.hostPort === null ? '' : `http://127.0.0.1:${this.hostPort}`,
       stages: this.stages,
       exit: this.exit,

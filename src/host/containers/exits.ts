@@ -16,6 +16,14 @@ const REASONS: ReadonlyMap<GuestReason, ExitReason> = new Map([
 export const UNKNOWN_EXIT: ContainerExit = { reason: 'UNKNOWN', exitCode: 0, signal: 0 };
 export const LOST_EXIT: ContainerExit = { reason: 'SANDBOX_LOST', exitCode: 0, signal: 0 };
 
+/** For a zygote's reason to drain. */
+export function describeExit({ reason, exitCode, signal }: ContainerExit): string {
+  if (reason === 'EXITED') return `exit code ${exitCode}`;
+  if (reason === 'SIGNALED') return `signal ${signal}`;
+  if (reason === 'OOM_KILLED') return 'out of memory';
+  return reason === 'STOPPED' ? 'it was stopped' : 'nobody saw how';
+}
+
 export function readExit(exit: GuestExit): ContainerExit {
   return {
     reason: REASONS.get(exit.reason) ?? 'UNKNOWN',

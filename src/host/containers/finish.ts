@@ -65,6 +65,9 @@ async function finish(
   const { zone, address } = container.facts;
   try {
     await closePort(guest, container);
+    // A zone whose pages others share can't come back; none but a zygote's is shared.
+    await container.whenChildless();
+    if (guest.over) return;
     const result = await guest.zones.giveBack(zone.zoneId, (later) => {
       container.memoryReturn = later;
       onSettled();

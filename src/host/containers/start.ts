@@ -2,7 +2,12 @@
 // Starts a container in its VM: image, zone, port, then the guest. On an error each
 // step that was taken is taken back, so that nothing of the container is left.
 import { CzoneError } from '../../protocol/errors.js';
-import type { StartContainerResponse } from '../../protocol/gen/czone/guest/v1/agent.js';
+import {
+  ContainerRole,
+  type StartContainerResponse,
+  StartMethod,
+} from '../../protocol/gen/czone/guest/v1/agent.js';
+import { printable } from '../agent/printable.js';
 import type { PlaceRequest } from '../controller-api.js';
 import type { PreparedImage } from '../images/image-store.js';
 import { LIMITS } from '../limits.js';
@@ -24,16 +29,22 @@ export interface Start {
   readonly waitsForVm: boolean;
 }
 
+/** Of a reason that the guest gives. */
+const REASON_MAX_LENGTH = 500;
+
 /** Of the call to a guest daemon that goes away. */
 const ATTEMPTS = 3;
 
 type Undo = () => Promise<void>;
 
-/** The container is RUNNING when this is fulfilled. */
-export async function startContainer(guest: GuestSide, start: Start): Promise<void> {
+/**
+ * The container serves, or waits to be forked, when this is fulfilled; with why crun
+ * made it though it has a zygote, or an empty text.
+ */
+export async function startContainer(guest: GuestSide, start: Start): Promise<string> {
   const undo: Undo[] = [];
   try {
-    await takeSteps(guest, start, undo);
+    return await takeSteps(guest, start, undo);
   } catch (error) {
     for (const step of undo.reverse()) {
       await step().catch((cause: unknown) => {
@@ -48,7 +59,7 @@ export async function startContainer(guest: GuestSide, start: Start): Promise<vo
   }
 }
 
-async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<void> {
+async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<string> {
   const { container, image, clock, signal } = start;
   const { facts } = container;
   const check = () => {
@@ -72,9 +83,11 @@ async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<
   container.plugGuestUs = await clock.time('plug', () => guest.zones.plug(facts.zone));
   plugged = true;
   check();
-  await clock.time('network', async () => {
-    container.hostPort = await addForward(guest.qmp(), facts.address);
-  });
+  if (!container.isZygote) {
+    await clock.time('network', async () => {
+      container.hostPort = await addForward(guest.qmp(), facts.address);
+    });
+  }
   undo.push(async () => {
     if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
     container.hostPort = null;
@@ -88,6 +101,9 @@ async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<
   for (const stage of response.stages) clock.add(stage.name, Number(stage.durationUs));
   container.guestPid = response.pid;
   container.stages = clock.stages();
+  container.runtime = printable(response.runtime, REASON_MAX_LENGTH);
+  if (container.zygote === null || response.method === StartMethod.START_METHOD_ZYGOTE) return '';
+  return printable(response.fallbackReason, REASON_MAX_LENGTH) || 'the guest gives no reason';
 }
 
 /** Begins again when the guest daemon died over it. */
@@ -110,6 +126,9 @@ async function callGuest(guest: GuestSide, start: Start): Promise<StartContainer
   const { facts } = container;
   const environment = new Map([...image.environment, ...request.environment]);
   environment.set('PORT', `${CONTAINER_PORT}`);
+  const role = container.isZygote
+    ? ContainerRole.CONTAINER_ROLE_ZYGOTE
+    : ContainerRole.CONTAINER_ROLE_FUNCTION;
   const agent = guest.agent();
   await abortable(agent.whenUp(LIMITS.agentAwayMs), signal);
   const call = agent.client.startContainer({
@@ -127,6 +146,9 @@ async function callGuest(guest: GuestSide, start: Start): Promise<StartContainer
     hostname: container.id,
     uid: image.uid,
     gid: image.gid,
+    role,
+    zygoteId: container.zygote?.id ?? '',
+    zygoteOnly: request.startMode === 'ZYGOTE',
   });
   return abortable(call, signal);
 }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { CzoneError } from '../../protocol/errors.js';
 import { LIMITS } from '../limits.js';
+import type { ZygoteSupport } from '../zygotes/policy.js';
 import { BlobStore, type Descriptor } from './blobs.js';
 import { corrupt, unusable } from './image-error.js';
 
@@ -36,6 +37,7 @@ const configuration = z.object({
       Entrypoint: stringList,
       Cmd: stringList,
       WorkingDir: z.string().nullish(),
+      Labels: z.record(z.string(), z.string()).nullish(),
     })
     .nullish(),
 });
@@ -44,6 +46,11 @@ const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const TAG = 'latest';
 const NESTED = 3;
+/** The command that makes a zygote of the image, as JSON; or why there is none. */
+const ZYGOTE_COMMAND = 'io.czone.zygote.command';
+const ZYGOTE_UNSUPPORTED = 'io.czone.zygote.unsupported';
+const zygoteCommand = z.array(z.string().min(1)).min(1).max(64);
+const REASON_MAX_LENGTH = 200;
 
 export interface CheckedImage {
   readonly layoutPath: string;
@@ -56,6 +63,7 @@ export interface CheckedImage {
   readonly workingDirectory: string;
   readonly uid: number;
   readonly gid: number;
+  readonly zygote: ZygoteSupport;
 }
 
 /** NOT_FOUND: no such directory. FAILED_PRECONDITION: not a layout, corrupt, or not for us. */
@@ -104,6 +112,7 @@ export async function checkLayout(
     workingDirectory: run.WorkingDir || '/',
     uid,
     gid,
+    zygote: readZygote(run.Labels ?? {}),
   };
 }
 
@@ -142,6 +151,20 @@ function choose(layoutPath: string, entries: readonly Entry[]): Entry {
 function splitVariable(text: string): readonly [string, string] {
   const at = text.indexOf('=');
   return at === -1 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** A label that makes no sense is no reason to refuse an image that runs without it. */
+function readZygote(labels: Readonly<Record<string, string>>): ZygoteSupport {
+  const text = labels[ZYGOTE_COMMAND];
+  if (text === undefined) {
+    const reason = labels[ZYGOTE_UNSUPPORTED]?.slice(0, REASON_MAX_LENGTH);
+    return { kind: 'none', reason: reason || 'its image names no command for a zygote' };
+  }
+  try {
+    return { kind: 'command', command: zygoteCommand.parse(JSON.parse(text)) };
+  } catch {
+    return { kind: 'none', reason: `its image's label ${ZYGOTE_COMMAND} is no list of texts` };
+  }
 }
 
 /** Names would have to be looked up in the image; only numbers are taken. */

@@ -4,7 +4,7 @@
 // same room and two for a new tenant boot one VM.
 import { randomBytes } from 'node:crypto';
 import { CzoneError } from '../../protocol/errors.js';
-import type { ContainerId, SandboxId } from '../../protocol/ids.js';
+import type { SandboxId } from '../../protocol/ids.js';
 import { formatSize } from '../../protocol/units.js';
 import { Container } from '../containers/container.js';
 import { StageClock } from '../containers/stage-clock.js';
@@ -16,6 +16,8 @@ import { LIMITS } from '../limits.js';
 import type { NodeArtifacts } from '../node-artifacts.js';
 import type { SandboxEnvironment } from '../sandbox/environment.js';
 import { Sandbox } from '../sandbox/sandbox.js';
+import { dropOneZygote } from '../zygotes/make-room.js';
+import { newContainerId } from './container-id.js';
 import { decidePlacement } from './placement.js';
 
 export interface Placer {
@@ -61,7 +63,7 @@ export async function place(
     placer.images.prepare(request.image ?? (await placer.artifacts.layoutPath(request.functionId))),
   );
   if (signal.aborted) throw new CzoneError('ABORTED', 'the request was cancelled');
-  const { sandbox, container } = reserve(placer, request, image);
+  const { sandbox, container } = await reserveOrMakeRoom(placer, request, image);
   sandboxes.set(sandbox.sandboxId, sandbox);
   environment.logs.open(container.id);
   try {
@@ -79,6 +81,25 @@ export async function place(
     throw error;
   }
   return container.view();
+}
+
+/**
+ * Where the node is full, zygotes that nobody shares are ended, the longest unused first,
+ * until there is room: they are only there to be quick.
+ */
+async function reserveOrMakeRoom(
+  placer: Placer,
+  request: PlaceRequest,
+  image: PreparedImage,
+): Promise<{ sandbox: Sandbox; container: Container }> {
+  for (;;) {
+    try {
+      return reserve(placer, request, image);
+    } catch (error) {
+      const isFull = error instanceof CzoneError && error.code === 'RESOURCE_EXHAUSTED';
+      if (!isFull || !(await dropOneZygote(placer.sandboxes.values()))) throw error;
+    }
+  }
 }
 
 /** Synchronous from the decision to the reservation. */
@@ -141,7 +162,8 @@ function reserve(
     zoneNow: () => sandbox.ledger.zone(zone.zoneId),
     address,
     memoryBytes: request.memoryBytes,
-    startKind: decision.kind === 'boot' ? 'COLD' : 'WARM_SANDBOX',
+    role: 'FUNCTION',
+    cold: decision.kind === 'boot',
     placementReason: decision.reason,
     labels: request.labels,
     createdAt: new Date(),
@@ -151,8 +173,4 @@ function reserve(
 
 function newSandboxId(): SandboxId {
   return `vm-${randomBytes(4).toString('hex')}` as SandboxId;
-}
-
-function newContainerId(): ContainerId {
-  return `c-${randomBytes(6).toString('hex')}` as ContainerId;
 }

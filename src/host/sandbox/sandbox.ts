@@ -12,9 +12,11 @@ import { BLOCK_BYTES } from '../../protocol/units.js';
 import { AgentLink } from '../agent/agent-link.js';
 import { printable } from '../agent/printable.js';
 import type { Container } from '../containers/container.js';
+import { describeExit, readExit, UNKNOWN_EXIT } from '../containers/exits.js';
 import { finishContainer } from '../containers/finish.js';
 import type { GuestSide } from '../containers/guest-side.js';
 import { type Start, startContainer } from '../containers/start.js';
+import { stopInGuest } from '../containers/stop-in-guest.js';
 import type { ContainerExit, SandboxState } from '../controller-api.js';
 import { Ledger } from '../ledger/ledger.js';
 import { LIMITS } from '../limits.js';
@@ -30,6 +32,8 @@ import type { QmpClient } from '../vm/qmp.js';
 import { Vm } from '../vm/vm.js';
 import { VmStateMachine } from '../vm/vm-state.js';
 import { ZoneKeeper } from '../zones/zone-keeper.js';
+import { zygoteStart } from '../zygotes/zygote-start.js';
+import { Zygotes } from '../zygotes/zygotes.js';
 import { bootFailure } from './boot-failure.js';
 import type { SandboxEnvironment } from './environment.js';
 import { takeExit, takeLog, takeSnapshot } from './guest-reports.js';
@@ -49,6 +53,7 @@ export class Sandbox implements GuestSide {
   readonly log: Log;
   /** Those of which anything is left in the VM, its zone at least. */
   readonly containers = new Map<ContainerId, Container>();
+  readonly zygotes: Zygotes;
   guestKernel = '';
   readonly #environment: SandboxEnvironment;
   readonly #machine = new VmStateMachine();
@@ -84,11 +89,20 @@ export class Sandbox implements GuestSide {
     });
     this.#idle = new IdleWatch({
       idleMs: config.sandboxIdleMs,
-      isIdle: () => this.containers.size === 0 && !this.over,
+      isIdle: () => this.#isEmpty && !this.over,
       onIdle: () => {
         this.log.info({ sandboxId }, 'an empty VM is ended');
         void this.end();
       },
+    });
+    this.zygotes = new Zygotes({
+      enabled: config.zygotes,
+      reserve: (like, image) => environment.reserveZygote(this, like, image),
+      start: (zygote, like) => this.#startZygote(zygote, like),
+      stop: (zygote) => this.#stopZygote(zygote),
+      residentBytes: ({ facts: { zone } }) =>
+        this.#vm?.memory.zoneBytes(zone.start, zone.limitBytes) ?? 0,
+      log: environment.log,
     });
     this.#recovery = new Recovery({
       sandboxId,
@@ -122,8 +136,9 @@ export class Sandbox implements GuestSide {
     return this.#vm?.memory ?? null;
   }
 
+  /** Zygotes, which serve nobody, not counted. */
   get liveCount(): number {
-    return [...this.containers.values()].filter(({ state }) => state !== 'EXITED').length;
+    return this.#functions().filter(({ state }) => state !== 'EXITED').length;
   }
 
   async whenReady(): Promise<void> {
@@ -150,15 +165,69 @@ export class Sandbox implements GuestSide {
     this.containers.set(container.id, container);
     this.#idle.look();
     try {
-      await startContainer(this, start);
-      if (this.over) throw this.#gone();
-      container.state = 'RUNNING';
-      this.settle(container);
+      await this.#chooseWay(start);
+      const fallbackReason = await this.#run(start);
+      this.zygotes.started(start, fallbackReason);
     } catch (error) {
+      this.zygotes.childEnded(container);
       this.containers.delete(container.id);
       this.#idle.look();
       throw error;
     }
+  }
+
+  async #chooseWay(start: Start): Promise<void> {
+    const { container } = start;
+    const { zone, address } = container.facts;
+    try {
+      // A zygote can be made only in a VM that is there.
+      if (start.request.startMode === 'ZYGOTE') await this.whenReady();
+      await this.zygotes.choose(start);
+    } catch (error) {
+      this.zones.cancel(zone.zoneId);
+      this.addresses.release(address);
+      throw error;
+    }
+  }
+
+  /** Why crun made it though it has a zygote; else empty. */
+  async #run(start: Start): Promise<string> {
+    const { container } = start;
+    const fallbackReason = await startContainer(this, start);
+    if (this.over) throw this.#gone();
+    container.state = 'RUNNING';
+    this.settle(container);
+    return fallbackReason;
+  }
+
+  async #startZygote(zygote: Container, like: Start): Promise<void> {
+    this.containers.set(zygote.id, zygote);
+    try {
+      await this.#run(zygoteStart(zygote, like));
+    } catch (error) {
+      this.containers.delete(zygote.id);
+      this.logs.discard(zygote.id);
+      throw error;
+    }
+  }
+
+  async #stopZygote(zygote: Container): Promise<void> {
+    if (zygote.state !== 'RUNNING' || this.over) return;
+    zygote.state = 'STOPPING';
+    const exit = await stopInGuest(this, zygote.id, 0);
+    void this.finish(zygote, exit === null ? UNKNOWN_EXIT : readExit(exit));
+    if (zygote.childCount === 0) await zygote.finished;
+  }
+
+  #functions(): Container[] {
+    return [...this.containers.values()].filter(({ isZygote }) => !isZygote);
+  }
+
+  /** Zygotes alone keep no VM; what outlives an ended container does. */
+  get #isEmpty(): boolean {
+    return [...this.containers.values()].every(
+      ({ isZygote, state }) => isZygote && state !== 'EXITED',
+    );
   }
 
   /** Acts on an exit that came while a call for the container was under way. */
@@ -171,11 +240,13 @@ export class Sandbox implements GuestSide {
   /** The container has ended in the guest; fulfilled when its zone was dealt with. */
   finish(container: Container, exit: ContainerExit): Promise<void> {
     const first = container.finished === null;
+    if (container.isZygote) this.zygotes.ended(container, describeExit(exit));
+    else this.zygotes.childEnded(container);
     const finished = finishContainer(this, container, exit, () => {
       this.containers.delete(container.id);
       this.#idle.look();
     });
-    if (first) this.#environment.onContainerEnded(container);
+    if (first && !container.isZygote) this.#environment.onContainerEnded(container);
     return finished;
   }
 

@@ -43,7 +43,7 @@ export async function tearDown(
     const wasLive = container.finished === null;
     loseContainer(container, residents.get(container.id) ?? 0, unplugUs);
     sandbox.logs.end(container.id);
-    if (wasLive) environment.onContainerEnded(container);
+    if (wasLive && !container.isZygote) environment.onContainerEnded(container);
   }
   sandbox.containers.clear();
   return returnedBytes;

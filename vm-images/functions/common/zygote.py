@@ -48,14 +48,13 @@ def what_forbids_a_fork(own_descriptors):
     threads = os.listdir('/proc/self/task')
     if len(threads) > 1:
         return f'{len(threads) - 1} threads run beside the main one'
-    listing = os.open('/proc/self/fd', os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for name in os.listdir(listing):
-            fd = int(name)
-            if fd > 2 and fd != listing and fd not in own_descriptors:
-                return f'descriptor {fd} is open ({os.readlink(f"/proc/self/fd/{fd}")})'
-    finally:
-        os.close(listing)
+    for name in os.listdir('/proc/self/fd'):
+        if int(name) > 2 and int(name) not in own_descriptors:
+            try:
+                return f'descriptor {name} is open ({os.readlink(f"/proc/self/fd/{name}")})'
+            except FileNotFoundError:
+                # It was the listing's own.
+                pass
     with open('/proc/self/maps', 'rb') as maps:
         for line in maps:
             fields = line.split(None, 5)

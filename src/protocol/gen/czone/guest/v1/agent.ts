@@ -26,6 +26,25 @@ import {
  * What the host's controller asks of the daemon inside a sandbox (one VM).
  */
 
+export enum ContainerRole {
+  CONTAINER_ROLE_UNSPECIFIED = 0,
+  /** CONTAINER_ROLE_FUNCTION - Serves requests at its address and port. */
+  CONTAINER_ROLE_FUNCTION = 1,
+  /**
+   * CONTAINER_ROLE_ZYGOTE - Has loaded a function and is forked (docs/zygote.md). It has no network; address
+   * and port are not used, and it is ready when it says so.
+   */
+  CONTAINER_ROLE_ZYGOTE = 2,
+  UNRECOGNIZED = -1,
+}
+
+export enum StartMethod {
+  START_METHOD_UNSPECIFIED = 0,
+  START_METHOD_CRUN = 1,
+  START_METHOD_ZYGOTE = 2,
+  UNRECOGNIZED = -1,
+}
+
 export enum ContainerState {
   CONTAINER_STATE_UNSPECIFIED = 0,
   CONTAINER_STATE_STARTING = 1,
@@ -99,6 +118,12 @@ export interface StartContainerRequest {
   /** 0: nobody (65534), for nothing runs as root. */
   uid: number;
   gid: number;
+  /** Unspecified: a function. */
+  role: ContainerRole;
+  /** Forked from this zygote instead of made by crun, where that can be; empty: crun. */
+  zygoteId: string;
+  /** FAILED_PRECONDITION with the reason instead of crun. */
+  zygoteOnly: boolean;
 }
 
 export interface Stage {
@@ -109,8 +134,16 @@ export interface Stage {
 export interface StartContainerResponse {
   /** The container's first process, as the guest sees it. */
   pid: number;
-  /** In order: network, cgroup, spawn (clone3 to crun's exec), create (crun), ready. */
+  /**
+   * In order: network, cgroup, spawn (clone3 to crun's exec; by zygote: the sandbox),
+   * create (crun; by zygote: the fork), ready.
+   */
   stages: Stage[];
+  method: StartMethod;
+  /** A zygote was named and crun made the container: why. */
+  fallbackReason: string;
+  /** Of a zygote: its runtime, by its own word. */
+  runtime: string;
 }
 
 export interface StopContainerRequest {
@@ -159,6 +192,7 @@ export interface Container {
   state: ContainerState;
   /** Bytes: memory.current of its cgroup. */
   memoryCurrentBytes: bigint;
+  role: ContainerRole;
 }
 
 export interface ListContainersResponse {
@@ -588,6 +622,9 @@ function createBaseStartContainerRequest(): StartContainerRequest {
     hostname: "",
     uid: 0,
     gid: 0,
+    role: 0,
+    zygoteId: "",
+    zygoteOnly: false,
   };
 }
 
@@ -637,6 +674,15 @@ export const StartContainerRequest: MessageFns<StartContainerRequest> = {
     }
     if (message.gid !== 0) {
       writer.uint32(112).uint32(message.gid);
+    }
+    if (message.role !== 0) {
+      writer.uint32(120).int32(message.role);
+    }
+    if (message.zygoteId !== "") {
+      writer.uint32(130).string(message.zygoteId);
+    }
+    if (message.zygoteOnly !== false) {
+      writer.uint32(136).bool(message.zygoteOnly);
     }
     return writer;
   },
@@ -766,6 +812,30 @@ export const StartContainerRequest: MessageFns<StartContainerRequest> = {
             message.gid = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.zygoteId = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.zygoteOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -799,6 +869,9 @@ export const StartContainerRequest: MessageFns<StartContainerRequest> = {
     message.hostname = object.hostname ?? "";
     message.uid = object.uid ?? 0;
     message.gid = object.gid ?? 0;
+    message.role = object.role ?? 0;
+    message.zygoteId = object.zygoteId ?? "";
+    message.zygoteOnly = object.zygoteOnly ?? false;
     return message;
   },
 };
@@ -876,7 +949,7 @@ export const Stage: MessageFns<Stage> = {
 };
 
 function createBaseStartContainerResponse(): StartContainerResponse {
-  return { pid: 0, stages: [] };
+  return { pid: 0, stages: [], method: 0, fallbackReason: "", runtime: "" };
 }
 
 export const StartContainerResponse: MessageFns<StartContainerResponse> = {
@@ -886,6 +959,15 @@ export const StartContainerResponse: MessageFns<StartContainerResponse> = {
     }
     for (const v of message.stages) {
       Stage.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.method !== 0) {
+      writer.uint32(24).int32(message.method);
+    }
+    if (message.fallbackReason !== "") {
+      writer.uint32(34).string(message.fallbackReason);
+    }
+    if (message.runtime !== "") {
+      writer.uint32(42).string(message.runtime);
     }
     return writer;
   },
@@ -919,6 +1001,30 @@ export const StartContainerResponse: MessageFns<StartContainerResponse> = {
             message.stages.push(Stage.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.method = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.fallbackReason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.runtime = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -938,6 +1044,9 @@ export const StartContainerResponse: MessageFns<StartContainerResponse> = {
     const message = createBaseStartContainerResponse();
     message.pid = object.pid ?? 0;
     message.stages = object.stages?.map((e) => Stage.fromPartial(e)) || [];
+    message.method = object.method ?? 0;
+    message.fallbackReason = object.fallbackReason ?? "";
+    message.runtime = object.runtime ?? "";
     return message;
   },
 };
@@ -1451,7 +1560,7 @@ export const ListContainersRequest: MessageFns<ListContainersRequest> = {
 };
 
 function createBaseContainer(): Container {
-  return { containerId: "", zoneId: 0, pid: 0, state: 0, memoryCurrentBytes: 0n };
+  return { containerId: "", zoneId: 0, pid: 0, state: 0, memoryCurrentBytes: 0n, role: 0 };
 }
 
 export const Container: MessageFns<Container> = {
@@ -1473,6 +1582,9 @@ export const Container: MessageFns<Container> = {
         throw new globalThis.Error("value provided for field message.memoryCurrentBytes of type uint64 too large");
       }
       writer.uint32(40).uint64(message.memoryCurrentBytes);
+    }
+    if (message.role !== 0) {
+      writer.uint32(48).int32(message.role);
     }
     return writer;
   },
@@ -1530,6 +1642,14 @@ export const Container: MessageFns<Container> = {
             message.memoryCurrentBytes = reader.uint64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1554,6 +1674,7 @@ export const Container: MessageFns<Container> = {
     message.memoryCurrentBytes = (object.memoryCurrentBytes !== undefined && object.memoryCurrentBytes !== null)
       ? BigInt(object.memoryCurrentBytes)
       : 0n;
+    message.role = object.role ?? 0;
     return message;
   },
 };

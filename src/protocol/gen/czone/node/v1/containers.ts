@@ -27,6 +27,19 @@ import { AddressRange, EnvironmentVariable, Label, Stage } from "./common.js";
  * Functions placed as containers, each in a zone of its own.
  */
 
+export enum StartMode {
+  /** START_MODE_UNSPECIFIED - By the function's zygote where there is one, else by the OCI runtime. */
+  START_MODE_UNSPECIFIED = 0,
+  /** START_MODE_CRUN - By the OCI runtime. */
+  START_MODE_CRUN = 1,
+  /**
+   * START_MODE_ZYGOTE - By a zygote, which is made first where there is none; FAILED_PRECONDITION with the
+   * reason where that can't be.
+   */
+  START_MODE_ZYGOTE = 2,
+  UNRECOGNIZED = -1,
+}
+
 export enum ContainerState {
   CONTAINER_STATE_UNSPECIFIED = 0,
   CONTAINER_STATE_STARTING = 1,
@@ -44,6 +57,8 @@ export enum StartKind {
   START_KIND_COLD = 1,
   /** START_KIND_WARM_SANDBOX - Into a running VM, by the OCI runtime. */
   START_KIND_WARM_SANDBOX = 2,
+  /** START_KIND_ZYGOTE - Forked from the function's zygote in a running VM. */
+  START_KIND_ZYGOTE = 3,
   UNRECOGNIZED = -1,
 }
 
@@ -82,6 +97,7 @@ export interface PlaceFunctionRequest {
    * default.
    */
   initialMemoryBytes: bigint;
+  startMode: StartMode;
 }
 
 export interface PlaceFunctionResponse {
@@ -133,6 +149,10 @@ export interface Container {
   plugGuestUs: bigint;
   /** What its zone may grow to. */
   limitBytes: bigint;
+  /** Why it was started this way and no other. */
+  startReason: string;
+  /** The zygote that it shares memory with; empty: none. */
+  zygoteId: string;
 }
 
 export interface ListContainersRequest {
@@ -238,6 +258,7 @@ function createBasePlaceFunctionRequest(): PlaceFunctionRequest {
     labels: [],
     readyTimeoutMs: 0,
     initialMemoryBytes: 0n,
+    startMode: 0,
   };
 }
 
@@ -281,6 +302,9 @@ export const PlaceFunctionRequest: MessageFns<PlaceFunctionRequest> = {
         throw new globalThis.Error("value provided for field message.initialMemoryBytes of type uint64 too large");
       }
       writer.uint32(88).uint64(message.initialMemoryBytes);
+    }
+    if (message.startMode !== 0) {
+      writer.uint32(96).int32(message.startMode);
     }
     return writer;
   },
@@ -386,6 +410,14 @@ export const PlaceFunctionRequest: MessageFns<PlaceFunctionRequest> = {
             message.initialMemoryBytes = reader.uint64() as bigint;
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.startMode = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -418,6 +450,7 @@ export const PlaceFunctionRequest: MessageFns<PlaceFunctionRequest> = {
     message.initialMemoryBytes = (object.initialMemoryBytes !== undefined && object.initialMemoryBytes !== null)
       ? BigInt(object.initialMemoryBytes)
       : 0n;
+    message.startMode = object.startMode ?? 0;
     return message;
   },
 };
@@ -622,6 +655,8 @@ function createBaseContainer(): Container {
     guestPid: 0,
     plugGuestUs: 0n,
     limitBytes: 0n,
+    startReason: "",
+    zygoteId: "",
   };
 }
 
@@ -701,6 +736,12 @@ export const Container: MessageFns<Container> = {
         throw new globalThis.Error("value provided for field message.limitBytes of type uint64 too large");
       }
       writer.uint32(176).uint64(message.limitBytes);
+    }
+    if (message.startReason !== "") {
+      writer.uint32(186).string(message.startReason);
+    }
+    if (message.zygoteId !== "") {
+      writer.uint32(194).string(message.zygoteId);
     }
     return writer;
   },
@@ -894,6 +935,22 @@ export const Container: MessageFns<Container> = {
             message.limitBytes = reader.uint64() as bigint;
             continue;
           }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.startReason = reader.string();
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.zygoteId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -943,6 +1000,8 @@ export const Container: MessageFns<Container> = {
     message.limitBytes = (object.limitBytes !== undefined && object.limitBytes !== null)
       ? BigInt(object.limitBytes)
       : 0n;
+    message.startReason = object.startReason ?? "";
+    message.zygoteId = object.zygoteId ?? "";
     return message;
   },
 };

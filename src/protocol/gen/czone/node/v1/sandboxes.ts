@@ -36,6 +36,17 @@ export enum SandboxState {
   UNRECOGNIZED = -1,
 }
 
+export enum ZygoteState {
+  ZYGOTE_STATE_UNSPECIFIED = 0,
+  /** ZYGOTE_STATE_STARTING - Loads its function. */
+  ZYGOTE_STATE_STARTING = 1,
+  /** ZYGOTE_STATE_READY - Can be forked. */
+  ZYGOTE_STATE_READY = 2,
+  /** ZYGOTE_STATE_DRAINING - It has ended; containers still share pages of its zone, which comes back after them. */
+  ZYGOTE_STATE_DRAINING = 3,
+  UNRECOGNIZED = -1,
+}
+
 export interface Sandbox {
   sandboxId: string;
   /** The trust domain. */
@@ -55,6 +66,32 @@ export interface Sandbox {
   limitBytes: bigint;
   /** Zones whose containers have ended, kept by pages in use. */
   zombies: ZoneMemory[];
+  zygotes: Zygote[];
+}
+
+/** A container that is only forked: it serves nobody. */
+export interface Zygote {
+  /** StopContainer takes it, too. */
+  zygoteId: string;
+  functionId: string;
+  imageDigest: string;
+  state: ZygoteState;
+  zoneId: number;
+  /**
+   * Allocated bytes of its zone on the host: what its children share is counted here
+   * and nowhere else.
+   */
+  residentBytes: bigint;
+  /** Containers that were forked from it and live. */
+  children: number;
+  /** All that were ever forked from it. */
+  forks: bigint;
+  /** By its own word, e.g. "python 3.13". */
+  runtime: string;
+  /** Why it drains; else empty. */
+  reason: string;
+  /** RFC 3339 */
+  createdAt: string;
 }
 
 export interface ListSandboxesRequest {
@@ -92,6 +129,7 @@ function createBaseSandbox(): Sandbox {
     createdAt: "",
     limitBytes: 0n,
     zombies: [],
+    zygotes: [],
   };
 }
 
@@ -144,6 +182,9 @@ export const Sandbox: MessageFns<Sandbox> = {
     }
     for (const v of message.zombies) {
       ZoneMemory.encode(v!, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.zygotes) {
+      Zygote.encode(v!, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -257,6 +298,14 @@ export const Sandbox: MessageFns<Sandbox> = {
             message.zombies.push(ZoneMemory.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.zygotes.push(Zygote.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -294,6 +343,202 @@ export const Sandbox: MessageFns<Sandbox> = {
       ? BigInt(object.limitBytes)
       : 0n;
     message.zombies = object.zombies?.map((e) => ZoneMemory.fromPartial(e)) || [];
+    message.zygotes = object.zygotes?.map((e) => Zygote.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseZygote(): Zygote {
+  return {
+    zygoteId: "",
+    functionId: "",
+    imageDigest: "",
+    state: 0,
+    zoneId: 0,
+    residentBytes: 0n,
+    children: 0,
+    forks: 0n,
+    runtime: "",
+    reason: "",
+    createdAt: "",
+  };
+}
+
+export const Zygote: MessageFns<Zygote> = {
+  encode(message: Zygote, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.zygoteId !== "") {
+      writer.uint32(10).string(message.zygoteId);
+    }
+    if (message.functionId !== "") {
+      writer.uint32(18).string(message.functionId);
+    }
+    if (message.imageDigest !== "") {
+      writer.uint32(26).string(message.imageDigest);
+    }
+    if (message.state !== 0) {
+      writer.uint32(32).int32(message.state);
+    }
+    if (message.zoneId !== 0) {
+      writer.uint32(40).uint32(message.zoneId);
+    }
+    if (message.residentBytes !== 0n) {
+      if (BigInt.asUintN(64, message.residentBytes) !== message.residentBytes) {
+        throw new globalThis.Error("value provided for field message.residentBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.residentBytes);
+    }
+    if (message.children !== 0) {
+      writer.uint32(56).uint32(message.children);
+    }
+    if (message.forks !== 0n) {
+      if (BigInt.asUintN(64, message.forks) !== message.forks) {
+        throw new globalThis.Error("value provided for field message.forks of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.forks);
+    }
+    if (message.runtime !== "") {
+      writer.uint32(74).string(message.runtime);
+    }
+    if (message.reason !== "") {
+      writer.uint32(82).string(message.reason);
+    }
+    if (message.createdAt !== "") {
+      writer.uint32(90).string(message.createdAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Zygote {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseZygote();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.zygoteId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.functionId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.imageDigest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.zoneId = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.residentBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.children = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.forks = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.runtime = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.createdAt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Zygote>): Zygote {
+    return Zygote.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Zygote>): Zygote {
+    const message = createBaseZygote();
+    message.zygoteId = object.zygoteId ?? "";
+    message.functionId = object.functionId ?? "";
+    message.imageDigest = object.imageDigest ?? "";
+    message.state = object.state ?? 0;
+    message.zoneId = object.zoneId ?? 0;
+    message.residentBytes = (object.residentBytes !== undefined && object.residentBytes !== null)
+      ? BigInt(object.residentBytes)
+      : 0n;
+    message.children = object.children ?? 0;
+    message.forks = (object.forks !== undefined && object.forks !== null) ? BigInt(object.forks) : 0n;
+    message.runtime = object.runtime ?? "";
+    message.reason = object.reason ?? "";
+    message.createdAt = object.createdAt ?? "";
     return message;
   },
 };
