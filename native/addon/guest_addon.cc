@@ -187,8 +187,7 @@ class Wait {
   }
 
  protected:
-  Wait(Napi::Env env, int fd)
-      : env_(env), fd_(fd), deferred_(Napi::Promise::Deferred::New(env)) {
+  Wait(Napi::Env env, int fd) : env_(env), fd_(fd), deferred_(Napi::Promise::Deferred::New(env)) {
     poll_.data = this;
   }
 
@@ -310,11 +309,10 @@ czone::SandboxStep ReadStep(const Napi::Object& object) {
   static const struct {
     const char* name;
     Act act;
-  } kActs[] = {{"mkdir", Act::kMkdir},       {"mount", Act::kMount},
-               {"device", Act::kDevice},     {"symlink", Act::kSymlink},
-               {"mask", Act::kMask},         {"readOnly", Act::kReadOnly},
-               {"pivot", Act::kPivot},       {"chdir", Act::kChdir},
-               {"hostname", Act::kHostname}, {"address", Act::kAddress}};
+  } kActs[] = {{"mkdir", Act::kMkdir},     {"mount", Act::kMount}, {"device", Act::kDevice},
+               {"symlink", Act::kSymlink}, {"mask", Act::kMask},   {"readOnly", Act::kReadOnly},
+               {"pivot", Act::kPivot},     {"chdir", Act::kChdir}, {"hostname", Act::kHostname},
+               {"address", Act::kAddress}};
   std::string name = TextIn(object, "act");
   for (const auto& known : kActs) {
     if (name != known.name) continue;

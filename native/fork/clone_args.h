@@ -36,8 +36,6 @@ inline CloneArgs ForkArguments(int zone_fd, int cgroup_fd, int* pidfd) {
 }
 
 /** As fork(): 0 in the child, in which no handler of the caller's has run. -1 and errno. */
-inline long ForkInto(CloneArgs* args) {
-  return syscall(SYS_clone3, args, sizeof(*args));
-}
+inline long ForkInto(CloneArgs* args) { return syscall(SYS_clone3, args, sizeof(*args)); }
 
 }  // namespace czone

@@ -70,8 +70,7 @@ bool SetAddress(const char* address, const char* gateway) {
 bool Mask(const char* path) {
   struct stat status;
   if (lstat(path, &status) < 0) return errno == ENOENT || errno == EACCES;
-  if (S_ISDIR(status.st_mode))
-    return mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k") == 0;
+  if (S_ISDIR(status.st_mode)) return mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k") == 0;
   return mount("/dev/null", path, nullptr, MS_BIND, nullptr) == 0;
 }
 

@@ -155,9 +155,8 @@ TEST(requests_that_make_no_sense_are_no_requests) {
   counted_wrong[16] = 2;
   std::string other_magic = good;
   other_magic[0] = 'X';
-  for (const std::string& message :
-       {good.substr(0, 10), good.substr(0, good.size() - 1), good + "B", no_equals, counted_wrong,
-        other_magic}) {
+  for (const std::string& message : {good.substr(0, 10), good.substr(0, good.size() - 1),
+                                     good + "B", no_equals, counted_wrong, other_magic}) {
     Ends ends = Open();
     UniqueFd any(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     CHECK_EQUAL(SendMessage(ends.daemon.get(), message.data(), message.size(),
