@@ -13,11 +13,12 @@ import {
 } from '../protocol/gen/czone/guest/v1/agent.js';
 import type { ContainerId } from '../protocol/ids.js';
 import { INSPECTED_PROCESSES_MAX } from '../protocol/limits.js';
-import { Container, type State, type Way } from './container.js';
+import { Container, type State } from './container.js';
 import { forgetContainer } from './crun.js';
 import type { NamespaceName } from './network.js';
 import { type ProcessPlacement, readPlacement } from './placement.js';
 import type { ContainerSpec } from './request.js';
+import type { Way } from './start-container.js';
 import type { Surroundings } from './surroundings.js';
 
 const STATES: Readonly<Record<State, ContainerState>> = {

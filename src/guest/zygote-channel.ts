@@ -19,7 +19,8 @@ export type ForkResult =
 
 export type ReadyResult =
   | { readonly kind: 'ready'; readonly runtime: string }
-  | { readonly kind: 'refused'; readonly reason: string };
+  /** `byItself`: it has said so; else its channel is at its end. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly byItself: boolean };
 
 export class ZygoteChannel {
   readonly #addon: GuestAddon;
@@ -85,7 +86,7 @@ export class ZygoteChannel {
   close(reason: string): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#resolveReady({ kind: 'refused', reason });
+    this.#resolveReady({ kind: 'refused', reason, byItself: false });
     for (const resolve of this.#waiting.values()) resolve({ kind: 'lost', reason });
     this.#waiting.clear();
     // Ends the wait in #listen(), which then closes the descriptor.
@@ -120,7 +121,7 @@ export class ZygoteChannel {
       return;
     }
     if (reply.kind === 'refused' && reply.id === 0n) {
-      this.#resolveReady(reply);
+      this.#resolveReady({ kind: 'refused', reason: reply.reason, byItself: true });
       return;
     }
     const resolve = this.#waiting.get(reply.id);
