@@ -6,6 +6,10 @@ POST /_test/spawn?mib=N[&exec=1]     a child (of fork alone, or after exec) does
 POST /_test/free                     gives all of that back to the system
 POST /_test/exit?code=N              the process ends
 POST /_test/crash                    the process takes a fault
+POST /_test/look                     what the process sees of itself and its container
+POST /_test/random                   fresh values of every generator there is
+POST /_test/mark?value=N             keeps N in the process's memory; answers what was kept
+POST /_test/attack                   what it can reach outside of its container
 """
 
 import faulthandler
@@ -22,6 +26,7 @@ MAX_MIB = 1 << 16
 
 held = []
 children = []
+marks = []
 
 CHILD = """
 import mmap, os, sys, time
@@ -102,4 +107,20 @@ def handle(request):
         # A true fault: a signal sent would be ignored by the container's first process.
         response.after = faulthandler._read_null
         return response
+    if name == 'look':
+        import looking
+
+        return json_response(looking.look())
+    if name == 'random':
+        import looking
+
+        return json_response(looking.random_values())
+    if name == 'mark':
+        before = list(marks)
+        marks.append(request.number('value', 0, 0, 1 << 30))
+        return json_response({'before': before})
+    if name == 'attack':
+        import looking
+
+        return json_response(looking.attack())
     return json_response({'error': f'no test request {name}'}, 404)

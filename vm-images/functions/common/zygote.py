@@ -157,6 +157,7 @@ def load():
     import serve
 
     handler, function = serve.load()
+    serve.warm_up(function)
     if hasattr(handler, 'before_fork'):
         handler.before_fork()
     after_fork = getattr(handler, 'after_fork', None)

@@ -45,6 +45,10 @@ def checked(document):
     return document
 
 
+def before_fork():
+    template.render(title='', rows=[{'name': '', 'amount': 0}])
+
+
 def handle(request):
     if request.method == 'POST':
         document = checked(request.json())

@@ -36,6 +36,15 @@ def posted(body):
         raise BadRequest('the body is not a PNG or JPEG image') from None
 
 
+def before_fork():
+    # Its formats are loaded at their first use, each a module of its own.
+    Image.preinit()
+    for kind in ('PNG', 'JPEG'):
+        file = io.BytesIO()
+        Image.new('RGB', (8, 8)).resize((4, 4), Image.Resampling.LANCZOS).save(file, kind)
+        posted(file.getvalue())
+
+
 def handle(request):
     size = (
         request.number('width', 160, 1, MAX_SIDE_PX),
