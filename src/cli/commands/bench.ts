@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { action } from '../command.js';
 import { readCount } from '../read-options.js';
+import { benchStart } from './bench-start.js';
 
 interface Options {
   readonly cycles: string;
@@ -20,7 +21,8 @@ export function bench(program: Command): void {
   const group = program
     .command('bench')
     .description('Measures.')
-    .summary('measure (bench figures)');
+    .summary('measure (bench figures, start, zygote-cycles)');
+  benchStart(group);
   group
     .command('figures')
     .summary("measure this build's plug, unplug, starts and empty VM")
