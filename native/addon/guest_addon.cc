@@ -309,10 +309,10 @@ czone::SandboxStep ReadStep(const Napi::Object& object) {
   static const struct {
     const char* name;
     Act act;
-  } kActs[] = {{"mkdir", Act::kMkdir},     {"mount", Act::kMount}, {"device", Act::kDevice},
-               {"symlink", Act::kSymlink}, {"mask", Act::kMask},   {"readOnly", Act::kReadOnly},
-               {"pivot", Act::kPivot},     {"chdir", Act::kChdir}, {"hostname", Act::kHostname},
-               {"address", Act::kAddress}};
+  } kActs[] = {{"mkdir", Act::kMkdir},       {"mount", Act::kMount},    {"device", Act::kDevice},
+               {"symlink", Act::kSymlink},   {"own", Act::kOwn},        {"mask", Act::kMask},
+               {"readOnly", Act::kReadOnly}, {"pivot", Act::kPivot},    {"chdir", Act::kChdir},
+               {"hostname", Act::kHostname}, {"address", Act::kAddress}};
   std::string name = TextIn(object, "act");
   for (const auto& known : kActs) {
     if (name != known.name) continue;

@@ -67,18 +67,30 @@ bool SetAddress(const char* address, const char* gateway) {
   return close(socket_fd) == 0;
 }
 
+bool MakeDirectory(const char* path, mode_t mode) {
+  struct stat status;
+  if (mkdir(path, mode) == 0) return true;
+  if (errno != EEXIST || lstat(path, &status) < 0) return false;
+  // A link, which an image may hold, would lead out of it.
+  errno = ENOTDIR;
+  return S_ISDIR(status.st_mode);
+}
+
+bool RemountReadOnly(const char* path, unsigned long flags) {
+  return mount(nullptr, path, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | flags, nullptr) == 0;
+}
+
 bool Mask(const char* path) {
   struct stat status;
   if (lstat(path, &status) < 0) return errno == ENOENT || errno == EACCES;
-  if (S_ISDIR(status.st_mode)) return mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k") == 0;
-  return mount("/dev/null", path, nullptr, MS_BIND, nullptr) == 0;
+  int result = S_ISDIR(status.st_mode) ? mount("tmpfs", path, "tmpfs", 0, "size=0k")
+                                       : mount("/dev/null", path, nullptr, MS_BIND, nullptr);
+  return result == 0 && RemountReadOnly(path, 0);
 }
 
 bool MakeReadOnly(const char* path) {
   if (mount(path, path, nullptr, MS_BIND | MS_REC, nullptr) < 0) return errno == ENOENT;
-  constexpr unsigned long kFlags =
-      MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  return mount(nullptr, path, nullptr, kFlags, nullptr) == 0;
+  return RemountReadOnly(path, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 }
 
 bool Pivot(const char* path) {
@@ -90,7 +102,7 @@ bool Carry(const SandboxStep& step) {
   const char* path = step.path.c_str();
   switch (step.act) {
     case SandboxStep::Act::kMkdir:
-      return mkdir(path, static_cast<mode_t>(step.number)) == 0 || errno == EEXIST;
+      return MakeDirectory(path, static_cast<mode_t>(step.number));
     case SandboxStep::Act::kMount:
       return mount(step.source.empty() ? nullptr : step.source.c_str(), path,
                    step.type.empty() ? nullptr : step.type.c_str(),
@@ -98,6 +110,8 @@ bool Carry(const SandboxStep& step) {
                    step.data.empty() ? nullptr : step.data.c_str()) == 0;
     case SandboxStep::Act::kDevice:
       return mknod(path, static_cast<mode_t>(step.number), static_cast<dev_t>(step.device)) == 0;
+    case SandboxStep::Act::kOwn:
+      return lchown(path, static_cast<uid_t>(step.number), static_cast<gid_t>(step.device)) == 0;
     case SandboxStep::Act::kSymlink:
       return symlink(step.source.c_str(), path) == 0;
     case SandboxStep::Act::kMask:

@@ -12,12 +12,14 @@ namespace czone {
 /** One act of the helper; what the fields mean depends on it. */
 struct SandboxStep {
   enum class Act : uint32_t {
-    /** Directory `path` with the mode `number`; may be there. */
+    /** Directory `path` with the mode `number`; may be there, but not as a link. */
     kMkdir,
     /** mount(source, path, type, number, data). */
     kMount,
     /** Device node `path`: mode `number`, numbers `device`. */
     kDevice,
+    /** `path` belongs to the user `number` and the group `device`. */
+    kOwn,
     /** Symbolic link `path` to `source`. */
     kSymlink,
     /** `path` shows nothing any more: /dev/null over a file, an empty tmpfs over a directory. */

@@ -66,7 +66,7 @@ export type SandboxStep =
       readonly data?: string;
     }
   | {
-      readonly act: 'device';
+      readonly act: 'device' | 'own';
       readonly path: string;
       readonly number: number;
       readonly device: number;

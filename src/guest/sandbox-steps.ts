@@ -30,6 +30,7 @@ const DEVICE_LINKS = [
   ['/proc/self/fd/1', 'stdout'],
   ['/proc/self/fd/2', 'stderr'],
   ['/proc/kcore', 'core'],
+  ['pts/ptmx', 'ptmx'],
 ] as const;
 
 export interface SandboxParts {
@@ -46,8 +47,10 @@ export interface SandboxParts {
 
 export function sandboxSteps({ config, overlay, address }: SandboxParts): SandboxStep[] {
   const { root } = overlay;
+  const { uid, gid } = config.process.user;
   const upper = `${overlay.scratch}/upper`;
   const work = `${overlay.scratch}/work`;
+  const within = (path: string) => `${root}${path}`;
   return [
     { act: 'address', source: address, data: GATEWAY },
     {
@@ -65,28 +68,31 @@ export function sandboxSteps({ config, overlay, address }: SandboxParts): Sandbo
       source: 'overlay',
       path: root,
       type: 'overlay',
-      number: MS.nosuid | MS.nodev,
+      number: 0,
       data: `lowerdir=${overlay.lower},upperdir=${upper},workdir=${work}`,
     },
-    // Before the rest, so that a link in the image leads nowhere else.
-    { act: 'pivot', path: root },
     ...config.mounts.flatMap(({ destination, type, source, options }): SandboxStep[] => [
-      { act: 'mkdir', path: destination, number: 0o755 },
-      { act: 'mount', source, path: destination, type, ...mountOptions(type, options) },
+      { act: 'mkdir', path: within(destination), number: 0o755 },
+      { act: 'mount', source, path: within(destination), type, ...mountOptions(type, options) },
     ]),
     ...DEVICES.map(
       ([name, major, minor]): SandboxStep => ({
         act: 'device',
-        path: `/dev/${name}`,
+        path: within(`/dev/${name}`),
         number: S_IFCHR | 0o666,
         device: (major << 8) | minor,
       }),
     ),
+    // crun gives it to the user, whose standard input it is.
+    { act: 'own', path: within('/dev/null'), number: uid, device: gid },
     ...DEVICE_LINKS.map(
-      ([source, name]): SandboxStep => ({ act: 'symlink', source, path: `/dev/${name}` }),
+      ([source, name]): SandboxStep => ({ act: 'symlink', source, path: within(`/dev/${name}`) }),
     ),
-    ...config.linux.readonlyPaths.map((path): SandboxStep => ({ act: 'readOnly', path })),
-    ...config.linux.maskedPaths.map((path): SandboxStep => ({ act: 'mask', path })),
+    ...config.linux.maskedPaths.map((path): SandboxStep => ({ act: 'mask', path: within(path) })),
+    ...config.linux.readonlyPaths.map(
+      (path): SandboxStep => ({ act: 'readOnly', path: within(path) }),
+    ),
+    { act: 'pivot', path: root },
     { act: 'hostname', source: config.hostname },
     { act: 'chdir', path: config.process.cwd },
   ];
