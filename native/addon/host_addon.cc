@@ -55,6 +55,11 @@ std::string textOf(const Napi::Value& value, const std::string& name) {
   return text;
 }
 
+bool boolOf(const Napi::Value& value, const std::string& name) {
+  if (!value.IsBoolean()) throw Napi::TypeError::New(value.Env(), name + " is not a boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
 template <typename Number>
 Napi::Number numberFrom(Napi::Env env, Number value) {
   return Napi::Number::New(env, static_cast<double>(value));
@@ -294,8 +299,7 @@ class DeviceObject final : public Napi::ObjectWrap<DeviceObject> {
   Napi::Value unplug(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&] {
       Command command = wholeZoneCommand(info, CommandType::kUnplug, info[5]);
-      if (!info[4].IsBoolean()) throw Napi::TypeError::New(info.Env(), "zombie is not a boolean");
-      command.zombie = info[4].As<Napi::Boolean>().Value();
+      command.zombie = boolOf(info[4], "zombie");
       return link_->submit(command);
     });
   }
@@ -384,8 +388,11 @@ class DeviceObject final : public Napi::ObjectWrap<DeviceObject> {
 Napi::Value createMemory(const Napi::CallbackInfo& info) {
   const std::string name = textOf(info[0], "name");
   const uint64_t sizeBytes = naturalOf(info[1], "sizeBytes");
+  const bool huge = boolOf(info[2], "huge");
   return guarded(info.Env(), [&] {
-    return numberFrom(info.Env(), czone::createMemoryFile(name, sizeBytes).release());
+    auto fd = huge ? czone::createHugeMemoryFile(name, sizeBytes)
+                   : czone::createMemoryFile(name, sizeBytes);
+    return numberFrom(info.Env(), fd.release());
   });
 }
 

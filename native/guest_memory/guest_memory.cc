@@ -20,15 +20,17 @@ bool pageAligned(uint64_t value) { return value % GuestMemory::kPageBytes == 0; 
 Range guestRange(const MemoryRegionSpec& spec) { return {spec.guestAddr, spec.sizeBytes}; }
 Range userRange(const MemoryRegionSpec& spec) { return {spec.userAddr, spec.sizeBytes}; }
 
-/** Why the file can't stand behind the region, or nothing. */
-std::optional<std::string> checkFile(const MemoryRegionSpec& spec, int fd) {
+/** Why the file can't stand behind the region, or nothing. `mapped`: some of it will be. */
+std::optional<std::string> checkFile(const MemoryRegionSpec& spec, int fd, bool mapped) {
   struct stat status = {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return "its file is no regular file";
   const Range file{0, static_cast<uint64_t>(status.st_size)};
   if (!file.contains({spec.fileOffset, spec.sizeBytes})) return "it lies outside its file";
-  // A file that can shrink would let the peer kill this process by SIGBUS.
+  // A file that can shrink would let the peer kill this process by SIGBUS, where it is mapped.
   const int seals = ::fcntl(fd, F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return "its file is not sealed against shrinking";
+  if (mapped && (seals < 0 || (seals & F_SEAL_SHRINK) == 0)) {
+    return "its file is not sealed against shrinking";
+  }
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || (flags & O_ACCMODE) != O_RDWR) return "its file is not open for writing";
   return std::nullopt;
@@ -52,7 +54,8 @@ std::optional<std::string> GuestMemory::add(const MemoryRegionSpec& spec, Unique
       return "it overlaps another region";
     }
   }
-  if (auto problem = checkFile(spec, fd.get())) return problem;
+  const bool mapped = !zoneRegion_.contains(guestRange(spec));
+  if (auto problem = checkFile(spec, fd.get(), mapped)) return problem;
   Region region{spec, std::move(fd), {}};
   if (auto problem = map(region)) return problem;
   regions_.push_back(std::move(region));

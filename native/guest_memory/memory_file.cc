@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -23,6 +24,34 @@ UniqueFd createMemoryFile(const std::string& name, uint64_t sizeBytes) {
   // Whoever maps the file may rely on its size: no SIGBUS behind the end of it.
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     throwErrno("seal memory file " + name);
+  }
+  return fd;
+}
+
+UniqueFd createHugeMemoryFile(const std::string& name, uint64_t sizeBytes) {
+  const std::string what = " for " + name;
+  const UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
+  if (!context.valid()) throwErrno("fsopen of a tmpfs" + what);
+  const auto set = [&](const char* key, const std::string& value) {
+    if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) != 0) {
+      throwErrno(std::string("tmpfs option ") + key + "=" + value + what);
+    }
+  };
+  set("source", "czone");
+  set("huge", "always");
+  set("mode", "0700");
+  // No bound but the file's own: by default it is half of the host's memory.
+  set("size", std::to_string(sizeBytes));
+  if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    throwErrno("make a tmpfs with huge pages" + what);
+  }
+  const UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC,
+                                 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  if (!mount.valid()) throwErrno("mount a tmpfs with huge pages" + what);
+  UniqueFd fd(::openat(mount.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd.valid()) throwErrno("make the memory file" + what);
+  if (::ftruncate(fd.get(), static_cast<off_t>(sizeBytes)) != 0) {
+    throwErrno("resize memory file " + name + " to " + std::to_string(sizeBytes) + " bytes");
   }
   return fd;
 }

@@ -14,6 +14,14 @@ namespace czone {
 UniqueFd createMemoryFile(const std::string& name, uint64_t sizeBytes);
 
 /**
+ * The same with pages of 2 MiB, as far as the host finds any: a file without a name on a
+ * tmpfs of its own that is mounted nowhere and ends with its last descriptor. memfds get
+ * huge pages only where shmem_enabled says so. Not sealed: only memfds can be. Needs
+ * CAP_SYS_ADMIN.
+ */
+UniqueFd createHugeMemoryFile(const std::string& name, uint64_t sizeBytes);
+
+/**
  * Bytes of [offset, offset + sizeBytes) that the file system has allocated
  * (SEEK_DATA, SEEK_HOLE). Moves the descriptor's file offset: not for files that
  * somebody reads sequentially. Returns 0 or an errno.

@@ -52,6 +52,22 @@ TEST(a_memory_file_can_not_be_resized) {
   CHECK(::fcntl(file.get(), F_GETFD) & FD_CLOEXEC);
 }
 
+TEST(a_huge_memory_file_has_huge_pages_and_gives_them_back) {
+  UniqueFd file;
+  try {
+    file = createHugeMemoryFile("huge", kFileBytes);
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EPERM) throw;
+    return;  // not root
+  }
+  CHECK(::fcntl(file.get(), F_GETFD) & FD_CLOEXEC);
+  const uint64_t huge = 2 * kMiB;
+  fill(file.get(), huge, 4096);
+  CHECK_EQUAL(allocatedIn(file.get(), 0, kFileBytes), huge);
+  CHECK_EQUAL(discardBytes(file.get(), huge, huge), 0);
+  CHECK_EQUAL(allocatedIn(file.get(), 0, kFileBytes), 0u);
+}
+
 TEST(allocated_bytes_follow_writes_and_discards) {
   const UniqueFd file = createMemoryFile("count", kFileBytes);
   CHECK_EQUAL(allocatedIn(file.get(), 0, kFileBytes), 0u);
@@ -119,6 +135,12 @@ TEST(files_that_can_shrink_or_are_read_only_are_refused) {
   UniqueFd unsealed(::memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   CHECK_EQUAL(::ftruncate(unsealed.get(), kMiB), 0);
   CHECK(memory.add({0, 4096, kUserAddr, 0}, std::move(unsealed)).has_value());
+  // What is never mapped may shrink: zones with huge pages lie in such files.
+  UniqueFd zones(::memfd_create("zones", MFD_CLOEXEC));
+  CHECK_EQUAL(::ftruncate(zones.get(), kMiB), 0);
+  CHECK(memory.add({kRegionAddr - 4096, 8192, kUserAddr, 0}, duplicate(zones.get())).has_value());
+  CHECK(!memory.add({kRegionAddr, kMiB, kUserAddr, 0}, duplicate(zones.get())).has_value());
+  CHECK(memory.at(kRegionAddr, 1) == nullptr);
   const UniqueFd file = createMemoryFile("readonly", kMiB);
   const std::string path = "/proc/self/fd/" + std::to_string(file.get());
   CHECK(memory.add({0, 4096, kUserAddr, 0}, UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)))

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { defaultCacheDir } from '../artifacts/cache.js';
 import { CzoneError } from '../protocol/errors.js';
 import { BLOCK_BYTES, GIB, MIB } from '../protocol/units.js';
+import { PAGE_SIZES } from './vm/page-size.js';
 
 export { defaultCacheDir };
 
@@ -62,6 +63,8 @@ const nodeConfig = z.strictObject({
   /** The limits of zones may add up to so many times the budget (docs/decisions/0011). */
   overcommit: z.number().min(1).max(64).default(1),
   defaultReadyTimeoutMs: z.number().int().min(1_000).max(600_000).default(120_000),
+  /** Of the host's memory behind the VMs. */
+  pageSize: z.enum(PAGE_SIZES).default('4KiB'),
   vcpus: z.number().int().min(1).max(64).default(2),
   /** A VM without containers is ended after so long; 0: kept until it is deleted. */
   sandboxIdleMs: z.number().int().min(0).default(300_000),

@@ -26,7 +26,7 @@ function options(t: Test, changes: Partial<DeviceOptions> = {}): DeviceOptions {
 }
 
 t.test('allocated bytes follow what is written', async (t) => {
-  const fd = addon.createMemory('test', 64 * MIB);
+  const fd = addon.createMemory('test', 64 * MIB, false);
   t.equal(addon.allocatedBytes(fd, 0, 64 * MIB), 0);
   writeSync(fd, Buffer.alloc(8192, 1), 0, 8192, MIB);
   t.equal(addon.allocatedBytes(fd, 0, 64 * MIB), 8192);
@@ -37,11 +37,12 @@ t.test('allocated bytes follow what is written', async (t) => {
 });
 
 t.test('wrong memory arguments are refused', async (t) => {
-  t.throws(() => addon.createMemory('', MIB), /name/);
-  t.throws(() => addon.createMemory('x', -1), /sizeBytes/);
-  t.throws(() => addon.createMemory('x', 1.5), /sizeBytes/);
-  t.throws(() => addon.createMemory('x', Number.NaN), /sizeBytes/);
-  t.throws(() => addon.createMemory('x', 2 ** 53), /sizeBytes/);
+  t.throws(() => addon.createMemory('', MIB, false), /name/);
+  t.throws(() => addon.createMemory('x', -1, false), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', 1.5, false), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', Number.NaN, false), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', 2 ** 53, false), /sizeBytes/);
+  t.throws(() => addon.createMemory('x', MIB, 1 as never), /huge/);
   t.throws(() => addon.allocatedBytes(-1, 0, MIB), /fd/);
   t.throws(() => addon.closeMemory(2 ** 32), /fd/);
 });

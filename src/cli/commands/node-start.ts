@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { NodeConfigInput } from '../../host/config.js';
+import { PAGE_SIZES, type PageSize } from '../../host/vm/page-size.js';
 import { action, nodeOptions, type Run } from '../command.js';
 import { formatSweep } from '../format-sweep.js';
 import { packageVersion } from '../package-version.js';
@@ -17,6 +18,7 @@ interface Options {
   readonly budget?: string;
   readonly overcommit?: string;
   readonly initialMemory?: string;
+  readonly pageSize: PageSize;
   readonly vcpus?: string;
   readonly sandboxIdle?: string;
   readonly readyTimeout?: string;
@@ -45,6 +47,11 @@ export function nodeStart(node: Command): void {
       .option('--budget <size>', 'boot memory and zones of all VMs (default: 3/4 of what is free)')
       .option('--overcommit <n>', 'promise containers so many times the budget (default: 1)')
       .option('--initial-memory <size>', 'what a container has before it grows (default: 8MiB)')
+      .addOption(
+        new Option('--page-size <size>', "of the host's memory behind the VMs")
+          .choices(PAGE_SIZES)
+          .default('4KiB'),
+      )
       .option('--vcpus <n>', 'virtual CPUs of a VM (default: 2)')
       .option('--sandbox-idle <time>', 'end a VM without containers after; 0: never (default: 5m)')
       .option('--ready-timeout <time>', 'how long a container may take to answer (default: 120s)')
@@ -97,6 +104,7 @@ function configOf(options: Options, run: Run): NodeConfigInput {
     budgetBytes: given(options.budget, size('--budget')),
     overcommit: given(options.overcommit, (text) => readFactor('--overcommit', text)),
     firstBytes: given(options.initialMemory, size('--initial-memory')),
+    pageSize: options.pageSize,
     vcpus: given(options.vcpus, count('--vcpus')),
     sandboxIdleMs: given(options.sandboxIdle, time('--sandbox-idle')),
     defaultReadyTimeoutMs: given(options.readyTimeout, time('--ready-timeout')),

@@ -139,10 +139,14 @@ export interface NativeDevice {
   close(): void;
 }
 
-/** The memory file of a VM (memfd): made here, handed to QEMU as an inherited descriptor. */
+/** The memory file of a VM: made here, handed to QEMU as an inherited descriptor. */
 export interface NativeMemory {
-  /** A memfd of this size, sealed against resizing. Returns the descriptor (close-on-exec). */
-  createMemory(name: string, sizeBytes: number): number;
+  /**
+   * A memfd of this size, sealed against resizing; `huge`: a file of a tmpfs of its own
+   * with pages of 2 MiB, as far as the host finds any. Returns the descriptor
+   * (close-on-exec).
+   */
+  createMemory(name: string, sizeBytes: number, huge: boolean): number;
   closeMemory(fd: number): void;
   /** Allocated bytes of [offset, offset + size) of a memory file: SEEK_DATA/SEEK_HOLE. */
   allocatedBytes(fd: number, offset: number, sizeBytes: number): number;

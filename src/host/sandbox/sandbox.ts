@@ -269,6 +269,7 @@ export class Sandbox implements GuestSide {
         sandboxId: this.sandboxId,
         tenantId: this.tenantId,
         paths,
+        pageSize: config.pageSize,
         vcpus: config.vcpus,
         bootMemoryBytes: config.bootMemoryBytes,
         regionBytes: config.regionBytes,

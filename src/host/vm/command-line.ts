@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line of QEMU for one VM. Pure: options in, arguments out.
 //
-// Memory: one file. Boot memory lies at guest-physical 0 and at the beginning of the
-// file, the zone region at 4 GiB and right behind the boot memory in the file.
+// Memory: two files. Boot memory lies at guest-physical 0, the zone region at 4 GiB.
+// QEMU takes two files as the memory of two NUMA nodes; the guest knows none.
 import { GIB, MIB } from '../../protocol/units.js';
+import type { PageSize } from './page-size.js';
 
 export interface CommandLineOptions {
   readonly accelerator: 'kvm' | 'tcg';
@@ -13,8 +14,9 @@ export interface CommandLineOptions {
   readonly vcpus: number;
   readonly bootMemoryBytes: number;
   readonly regionBytes: number;
-  /** Descriptor of the memory file as QEMU inherits it. */
-  readonly memoryFd: number;
+  /** Descriptors of the memory files as QEMU inherits them. */
+  readonly memoryFds: readonly [boot: number, region: number];
+  readonly pageSize: PageSize;
   readonly kernelPath: string;
   readonly rootfsPath: string;
   readonly qmpSocketPath: string;
@@ -71,7 +73,6 @@ export function qemuArguments(options: CommandLineOptions): string[] {
   const machine = [
     'q35',
     `max-ram-below-4g=${bootMemoryBytes}`,
-    'memory-backend=memory',
     'graphics=off',
     'usb=off',
     'vmport=off',
@@ -93,10 +94,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
       : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_MIB}`, '-cpu', 'max'],
     ['-smp', `${options.vcpus}`],
     ['-m', `size=${totalBytes / MIB}M`],
-    [
-      '-object',
-      `memory-backend-file,id=memory,share=on,size=${totalBytes},mem-path=/proc/self/fd/${options.memoryFd}`,
-    ],
+    ...guestMemory(options),
     ['-kernel', options.kernelPath],
     ['-append', kernelCommandLine(options)],
     ['-chardev', 'stdio,id=console,signal=off'],
@@ -124,6 +122,36 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-device', `virtio-net-pci,netdev=${NETDEV_ID},romfile=`],
     ...rootPorts(options.imageSlots + 1),
   ].flat();
+}
+
+/** Boot memory and what lies at 4 GiB; together they are all of -m. */
+export function guestMemory(
+  options: Pick<
+    CommandLineOptions,
+    'vcpus' | 'memoryFds' | 'bootMemoryBytes' | 'regionBytes' | 'pageSize'
+  >,
+): string[][] {
+  const [bootFd, regionFd] = options.memoryFds;
+  return [
+    ['-object', memoryBackend('boot', bootFd, options.bootMemoryBytes, '4KiB')],
+    ['-object', memoryBackend('region', regionFd, options.regionBytes, options.pageSize)],
+    ['-numa', `node,nodeid=0,cpus=0-${options.vcpus - 1},memdev=boot`],
+    ['-numa', 'node,nodeid=1,memdev=region'],
+  ];
+}
+
+/** A memory file that QEMU inherits, as an -object. */
+export function memoryBackend(id: string, fd: number, bytes: number, pageSize: PageSize): string {
+  const words = [
+    'memory-backend-file',
+    `id=${id}`,
+    'share=on',
+    `size=${bytes}`,
+    `mem-path=/proc/self/fd/${fd}`,
+  ];
+  // Mapped at another multiple of 4 KiB, no huge page fits.
+  if (pageSize === '2MiB') words.push('align=2M');
+  return words.join(',');
 }
 
 function shellPort(socketPath: string): string[][] {

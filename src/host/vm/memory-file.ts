@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory of one VM: a file that the controller owns and counts.
+// The memory of one VM: two files that the controller owns and counts, one of the boot
+// memory and one of the zone region, which may have huge pages.
 import type { NativeMemory } from '../device/native.js';
 import { REGION_START } from './command-line.js';
+import type { PageSize } from './page-size.js';
 
 export class MemoryFile {
-  readonly fd: number;
+  /** Of the boot memory, of the region. */
+  readonly fds: readonly [boot: number, region: number];
   readonly bootMemoryBytes: number;
   readonly regionBytes: number;
   readonly #native: NativeMemory;
@@ -12,35 +15,42 @@ export class MemoryFile {
 
   constructor(
     native: NativeMemory,
-    options: { name: string; bootMemoryBytes: number; regionBytes: number },
+    options: { name: string; bootMemoryBytes: number; regionBytes: number; pageSize: PageSize },
   ) {
     this.#native = native;
     this.bootMemoryBytes = options.bootMemoryBytes;
     this.regionBytes = options.regionBytes;
-    this.fd = native.createMemory(options.name, options.bootMemoryBytes + options.regionBytes);
+    const boot = native.createMemory(options.name, options.bootMemoryBytes, false);
+    try {
+      const huge = options.pageSize === '2MiB';
+      this.fds = [boot, native.createMemory(options.name, options.regionBytes, huge)];
+    } catch (error) {
+      native.closeMemory(boot);
+      throw error;
+    }
   }
 
   /** Allocated bytes of a range of the region (guest-physical); 0 once closed. */
   zoneBytes(start: number, sizeBytes: number): number {
-    return this.#allocated(this.bootMemoryBytes + (start - REGION_START), sizeBytes);
+    return this.#allocated(this.fds[1], start - REGION_START, sizeBytes);
   }
 
   bootBytes(): number {
-    return this.#allocated(0, this.bootMemoryBytes);
+    return this.#allocated(this.fds[0], 0, this.bootMemoryBytes);
   }
 
   totalBytes(): number {
-    return this.#allocated(0, this.bootMemoryBytes + this.regionBytes);
+    return this.bootBytes() + this.#allocated(this.fds[1], 0, this.regionBytes);
   }
 
   /** The pages go with the last descriptor: QEMU must be gone too. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#native.closeMemory(this.fd);
+    for (const fd of this.fds) this.#native.closeMemory(fd);
   }
 
-  #allocated(offset: number, sizeBytes: number): number {
-    return this.#closed ? 0 : this.#native.allocatedBytes(this.fd, offset, sizeBytes);
+  #allocated(fd: number, offset: number, sizeBytes: number): number {
+    return this.#closed ? 0 : this.#native.allocatedBytes(fd, offset, sizeBytes);
   }
 }

@@ -6,8 +6,8 @@ import { LIMITS } from '../limits.js';
 import { BoundedLog } from '../logs/bounded-log.js';
 import type { VmmBinary } from './vmm-binary.js';
 
-/** Descriptor of the memory file inside QEMU: the first behind stdio. */
-export const MEMORY_FD = 3;
+/** Descriptors of the memory files inside QEMU: the first behind stdio. */
+export const MEMORY_FDS = [3, 4] as const;
 
 const COMPLAINT_BYTES = 4096;
 
@@ -43,12 +43,12 @@ export class QemuProcess {
   static async start(options: {
     vmm: VmmBinary;
     args: readonly string[];
-    memoryFd: number;
+    memoryFds: readonly [number, number];
     consolePath: string;
   }): Promise<QemuProcess> {
     const { vmm } = options;
     const child = spawn(vmm.path, [...vmm.leadingArguments, ...options.args], {
-      stdio: ['ignore', 'pipe', 'pipe', options.memoryFd],
+      stdio: ['ignore', 'pipe', 'pipe', ...options.memoryFds],
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
       cwd: '/',
     });

@@ -14,7 +14,8 @@ import { RECORD_VERSION, writeRecord } from '../state/records.js';
 import type { VmPaths } from '../state/run-dir.js';
 import { qemuArguments } from './command-line.js';
 import { MemoryFile } from './memory-file.js';
-import { MEMORY_FD, QemuProcess } from './qemu-process.js';
+import type { PageSize } from './page-size.js';
+import { MEMORY_FDS, QemuProcess } from './qemu-process.js';
 import { QmpClient } from './qmp.js';
 import type { VmmBinary } from './vmm-binary.js';
 
@@ -25,6 +26,7 @@ export interface VmOptions {
   readonly addon: HostAddon;
   readonly vmm: VmmBinary;
   readonly accelerator: 'kvm' | 'tcg';
+  readonly pageSize: PageSize;
   readonly vcpus: number;
   readonly bootMemoryBytes: number;
   readonly regionBytes: number;
@@ -57,6 +59,7 @@ export class Vm {
         name: `czone-${sandboxId}`,
         bootMemoryBytes: options.bootMemoryBytes,
         regionBytes: options.regionBytes,
+        pageSize: options.pageSize,
       });
       qemu = await startProcess(options, memory);
       const qmp = await connect(qemu, paths.qmpSocket);
@@ -107,7 +110,7 @@ async function startProcess(options: VmOptions, memory: MemoryFile): Promise<Qem
   await writeRecord(paths.record, { ...record, pid: null, startTime: null });
   const qemu = await QemuProcess.start({
     vmm,
-    memoryFd: memory.fd,
+    memoryFds: memory.fds,
     consolePath: paths.console,
     args: qemuArguments({
       accelerator: options.accelerator,
@@ -116,7 +119,8 @@ async function startProcess(options: VmOptions, memory: MemoryFile): Promise<Qem
       vcpus: options.vcpus,
       bootMemoryBytes: options.bootMemoryBytes,
       regionBytes: options.regionBytes,
-      memoryFd: MEMORY_FD,
+      memoryFds: MEMORY_FDS,
+      pageSize: options.pageSize,
       kernelPath: options.kernelPath,
       rootfsPath: options.rootfsPath,
       qmpSocketPath: paths.qmpSocket,

@@ -14,7 +14,8 @@ const options: CommandLineOptions = {
   vcpus: 2,
   bootMemoryBytes: 256 * MIB,
   regionBytes: 2048 * MIB,
-  memoryFd: 3,
+  memoryFds: [3, 4],
+  pageSize: '4KiB',
   kernelPath: '/k/bzImage',
   rootfsPath: '/r/root,fs.erofs',
   qmpSocketPath: '/run/a,b/qmp.sock',
@@ -25,12 +26,24 @@ const options: CommandLineOptions = {
 };
 const after = (args: readonly string[], name: string) => args[args.indexOf(name) + 1] ?? '';
 
-t.test('boot memory below 4 GiB, the region right above, one file for both', async (t) => {
+const backend = (args: readonly string[], id: string) =>
+  args.find((arg) => arg.startsWith(`memory-backend-file,id=${id},`)) ?? '';
+
+t.test('boot memory below 4 GiB, the region right above, a file for each', async (t) => {
   const args = qemuArguments(options);
-  t.match(after(args, '-machine'), /^q35,max-ram-below-4g=268435456,memory-backend=memory,/);
+  t.match(after(args, '-machine'), /^q35,max-ram-below-4g=268435456,/);
   t.equal(after(args, '-m'), 'size=2304M');
-  t.match(after(args, '-object'), /share=on,size=2415919104,mem-path=\/proc\/self\/fd\/3$/);
+  t.match(backend(args, 'boot'), /share=on,size=268435456,mem-path=\/proc\/self\/fd\/3$/);
+  t.match(backend(args, 'region'), /share=on,size=2147483648,mem-path=\/proc\/self\/fd\/4$/);
+  t.ok(args.includes('node,nodeid=0,cpus=0-1,memdev=boot'));
+  t.ok(args.includes('node,nodeid=1,memdev=region'));
   t.match(after(args, '-append'), /czone_region=0x80000000@0x100000000/);
+});
+
+t.test('huge pages are for the region, which then lies at a multiple of them', async (t) => {
+  const args = qemuArguments({ ...options, pageSize: '2MiB' });
+  t.match(backend(args, 'region'), /,align=2M$/);
+  t.notMatch(backend(args, 'boot'), /align/);
 });
 
 t.test('an uuid proves whose process it is', async (t) => {
