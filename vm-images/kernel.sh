@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the guest kernel: Debian's kernel source with our series on top.
 #
-#   kernel.sh {release|debug} OUTDIR
+#   kernel.sh {release|debug|bench|bench-stock} OUTDIR
+#
+# bench is the kernel of `czone bench`, bench-stock the same without the series.
 #
 # Writes OUTDIR/{bzImage,config,System.map}, for debug also selftests.cpio.gz (the
-# tests need CONFIG_CZONE_TEST), and on stdout one line per step: "progress
+# tests need CONFIG_CZONE_TEST), for bench czone_bench and gen_init_cpio, and on stdout one line per step: "progress
 # DONE/TOTAL what". The compiler's output goes to a log file, named when something
 # fails. The same input gives the same bytes.
 #
@@ -49,7 +51,7 @@ apply_series() { # source tree
   done
 }
 
-[ $# -eq 2 ] || die "usage: kernel.sh {release|debug} OUTDIR"
+[ $# -eq 2 ] || die "usage: kernel.sh {release|debug|bench|bench-stock} OUTDIR"
 flavour=$1
 outdir=$2
 fragments=("$patches/kernel.config")
@@ -59,11 +61,16 @@ case $flavour in
     lines=$debug_lines need_mib=$debug_need_mib
     fragments+=("$patches/selftest.config" "$patches/debug.config")
     ;;
-  *) die "unknown flavour '$flavour': release or debug" ;;
+  bench | bench-stock)
+    lines=$release_lines need_mib=$release_need_mib
+    fragments+=("$patches/bench.config")
+    ;;
+  *) die "unknown flavour '$flavour': release, debug, bench or bench-stock" ;;
 esac
 shopt -s nullglob
 series=("$patches"/series/[0-9]*.patch)
 shopt -u nullglob
+if [ "$flavour" = bench-stock ]; then series=(); fi
 kept=()
 for file in "${series[@]}"; do
   case ${file##*/} in 0000-*) ;; *) kept+=("$file") ;; esac
@@ -95,7 +102,7 @@ run 'unpack the source' 10 150 0 tar -xf "$source_archive" -C "$tree" --strip-co
   --exclude='*/arch/*/boot/dts'
 if [ "${#series[@]}" -gt 0 ]; then
   apply_series "$tree"
-else
+elif [ "$flavour" != bench-stock ]; then
   echo 'kernel.sh: the series is empty: building the unpatched kernel' >&2
 fi
 
@@ -114,6 +121,11 @@ if [ "$flavour" = debug ] && [ -d "$tests" ]; then
   run 'compile selftests' 950 980 0 "${make_kernel[@]}" headers
   run 'compile selftests' 960 980 0 make -C "$tests" CC="$compiler" \
     OUTPUT="$tests"
+elif [ "$flavour" = bench ]; then
+  run 'compile czone_bench' 950 980 0 "${make_kernel[@]}" headers
+  run 'compile czone_bench' 960 980 0 make -C "$tests" CC="$compiler" \
+    OUTPUT="$outdir" "$outdir/czone_bench"
+  cp -- "$tree/usr/gen_init_cpio" "$outdir/"
 fi
 
 progress 980 'pack'

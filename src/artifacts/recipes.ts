@@ -9,6 +9,9 @@ import { MIB } from '../protocol/units.js';
 export type ArtifactName =
   | 'kernel'
   | 'kernel-debug'
+  | 'kernel-bench'
+  | 'kernel-bench-stock'
+  | 'bench-guest'
   | 'qemu'
   | 'rootfs-base'
   | 'rootfs'
@@ -67,6 +70,28 @@ const FIXED: readonly Recipe[] = [
     ],
     outputs: ['bzImage', 'config', 'selftests.cpio.gz'],
     diskBytes: 3200 * MIB,
+  }),
+  recipe('kernel-bench', {
+    command: ['vm-images/kernel.sh', 'bench'],
+    inputs: [...SERIES, 'guest-kernel-patches/bench.config'],
+    outputs: ['bzImage', 'config', 'czone_bench', 'gen_init_cpio'],
+    diskBytes: 2800 * MIB,
+  }),
+  recipe('kernel-bench-stock', {
+    command: ['vm-images/kernel.sh', 'bench-stock'],
+    inputs: [
+      'vm-images/kernel-common.sh',
+      ...['BASE', 'kernel.config', 'bench.config'].map((file) => `guest-kernel-patches/${file}`),
+    ],
+    outputs: ['bzImage', 'config'],
+    diskBytes: 2800 * MIB,
+  }),
+  recipe('bench-guest', {
+    command: ['vm-images/bench-guest.sh'],
+    inputs: ['vm-images/bench', 'native/include/linux/czone.h'],
+    needs: [{ variable: 'CZONE_KERNEL_BENCH', artifact: 'kernel-bench' }],
+    outputs: ['initramfs.cpio.gz', 'punch'],
+    diskBytes: 50 * MIB,
   }),
   recipe('qemu', {
     command: ['vm-images/qemu.sh'],
