@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may import whom:  guest -> protocol <- host <- node-api <- cli, demo, bench;
-// artifacts <- host, cli; kernel-dev <- cli.
+// artifacts <- host, cli, bench; kernel-dev <- cli, bench.
 const only = (from, allowed, comment) => ({
   name: `${from}-imports-only-what-it-may`,
   comment,
@@ -31,10 +31,20 @@ module.exports = {
     },
     {
       name: 'clients-see-the-client-only',
-      comment: 'Commands, demo and benchmarks reach a node only by the API client.',
+      comment: 'Commands and demo reach a node only by the API client.',
       severity: 'error',
-      from: { path: '^src/(demo|bench)/' },
+      from: { path: '^src/demo/' },
       to: { path: '^src/(host|guest)/', pathNot: '^src/host/controller-api\\.ts$' },
+    },
+    {
+      name: 'benchmarks-see-no-controller',
+      comment: 'Nodes by the API client; VMs of its own with what VMs are made of.',
+      severity: 'error',
+      from: { path: '^src/bench/' },
+      to: {
+        path: '^src/(host|guest)/',
+        pathNot: '^src/host/(controller-api\\.ts$|ledger/zone-size\\.ts$|vm/|device/)',
+      },
     },
     {
       name: 'one-native-boundary-on-the-host',

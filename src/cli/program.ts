@@ -3,6 +3,10 @@
 // `czone ps` does not wait for what `czone node start` needs.
 import { Command } from 'commander';
 import { bench } from './commands/bench.js';
+import { benchCompare } from './commands/bench-compare.js';
+import { benchFigures } from './commands/bench-figures.js';
+import { benchReport } from './commands/bench-report.js';
+import { benchStart } from './commands/bench-start.js';
 import { deleteSandbox } from './commands/delete-sandbox.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
@@ -52,7 +56,12 @@ export function createProgram(version: string, { quiet }: { quiet: boolean }): C
     .summary('run a node (node start), end it (node stop)');
   for (const add of [nodeStart, nodeStop]) add(node);
   program.commandsGroup('The host and the whole:');
-  for (const add of [doctor, images, demo, bench]) add(program);
+  for (const add of [doctor, images, demo]) add(program);
+  const measuring = program
+    .command('bench')
+    .description('Measures czone, what one would otherwise use, and the physical limit.')
+    .summary('measure against others (bench all, b1 … b8), compare with before');
+  for (const add of [bench, benchReport, benchCompare, benchFigures, benchStart]) add(measuring);
   program.commandsGroup('The guest kernel:');
   const kernel = program
     .command('kernel')

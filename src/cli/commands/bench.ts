@@ -1,68 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
-// czone bench figures: the build's own figures, on a node that is started for it.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// czone bench b1 … b9, czone bench all: asks questions of the design.
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
 import type { Command } from 'commander';
-import { action } from '../command.js';
-import { readCount } from '../read-options.js';
-import { benchStart } from './bench-start.js';
+import type { BenchFile, Mode } from '../../bench/measurement.js';
+import type { Question } from '../../bench/question.js';
+import { CzoneError } from '../../protocol/errors.js';
+import { action, type Run } from '../command.js';
 
 interface Options {
-  readonly cycles: string;
-  readonly functions: string;
+  readonly quick?: boolean;
+  readonly full?: boolean;
+  readonly json?: string | boolean;
+  readonly out?: string;
 }
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
-const CYCLES_MAX = 10_000;
+/** What `czone bench` can ask, for the list of commands; src/bench has the rest. */
+const SUMMARIES: Readonly<Record<string, string>> = {
+  b1: 'a container is killed: when has the host its memory back?',
+  b2: 'does it matter how full the rest of the VM is?',
+  b3: 'what comes back of a container that lives and is idle?',
+  b8: 'do zones get slower when there are many of them?',
+};
 
-export function bench(program: Command): void {
-  const group = program
-    .command('bench')
-    .description('Measures.')
-    .summary('measure (bench figures, start, zygote-cycles)');
-  benchStart(group);
+export function bench(group: Command): void {
+  for (const [name, summary] of Object.entries(SUMMARIES)) add(group, name, summary);
+  add(group, 'all', 'all questions, one after another');
+}
+
+function add(group: Command, name: string, summary: string): void {
   group
-    .command('figures')
-    .summary("measure this build's plug, unplug, starts and empty VM")
+    .command(name)
+    .summary(summary)
     .description(
-      'Starts a node of its own, places and stops containers one after another, and tells the\n' +
-        'medians: plug and unplug as the guest measures them, the device’s round trip, each\n' +
-        'stage of a start, and what an empty VM holds of the host’s memory. Absolute times hold\n' +
-        'for this machine and accelerator only.',
+      `Measures: ${summary}\nPeers and czone take turns in the same kind of VM on this machine. Without --quick or\n--full it takes minutes.`,
     )
-    .option('--cycles <n>', 'place and stop each function so often', '10')
-    .option('--functions <ids>', 'functions, with commas between', 'html,node-json')
-    .option('--json', 'print one JSON object')
-    .action(
-      action(async (run, options: Options) => {
-        const cycles = readCount('--cycles', options.cycles, 1, CYCLES_MAX);
-        const { NodeProcess } = await import('../../demo/node-process.js');
-        const { measureFigures } = await import('../../bench/figures.js');
-        const runDir = await mkdtemp(join(tmpdir(), 'czone-bench-'));
-        const node = await NodeProcess.start([MAIN], {
-          runDir,
-          logPath: join(runDir, 'node.log'),
-          args: [],
-          signal: run.signal,
-        });
-        try {
-          const figures = await measureFigures({
-            client: node.client,
-            cycles,
-            functions: options.functions.split(','),
-            say: (line) => run.output.note(line),
-          });
-          await run.output.result(figures, async () => {
-            const { table } = await import('../table.js');
-            const { figureRows } = await import('../../bench/figures-table.js');
-            return table(['FIGURE', '>MEDIAN', 'FROM, TO'], figureRows(figures));
-          });
-        } finally {
-          await node.end();
-          await rm(runDir, { recursive: true, force: true });
-        }
-      }),
-    );
+    .option('--quick', 'the least that shows that all of it runs')
+    .option('--full', 'everything, several times')
+    .option(
+      '--json [file]',
+      'results to a file, beside those of other questions in it; else to stdout',
+    )
+    .option('--out <dir>', 'write benchmarks.md and its plots there')
+    .action(action((run, options: Options) => ask(run, name, options)));
+}
+
+async function ask(run: Run, name: string, options: Options): Promise<undefined> {
+  const mode = modeOf(options);
+  const path = typeof options.json === 'string' ? resolve(options.json) : null;
+  const { ALL_QUESTIONS } = await import('../../bench/questions/all.js');
+  const questions = ALL_QUESTIONS.filter((question) => name === 'all' || question.name === name);
+  const { ensureArtifacts } = await import('../../artifacts/ensure-all.js');
+  const { workOf } = await import('../kernel-options.js');
+  const { benchArtifacts, readyMachine } = await import('../../bench/vm/machine.js');
+  const { onProgress } = await workOf(run);
+  const artifacts = await ensureArtifacts(benchArtifacts(mode), { signal: run.signal, onProgress });
+  const ready = await readyMachine(artifacts, run.signal);
+  const before = path === null ? null : await readKept(path);
+  const { ask: askAll } = await import('../../bench/run.js');
+  const file = await askAll({
+    questions,
+    context: {
+      ...ready,
+      mode,
+      signal: run.signal,
+      say: (line) => run.output.note(`czone: ${line}`),
+    },
+    commit: await commitOf(),
+    before: before?.results ?? [],
+    keep: async (results) => {
+      if (path !== null) await writeFile(path, `${JSON.stringify(results, null, 1)}\n`);
+    },
+  });
+  if (options.out !== undefined) {
+    const { writeReport } = await import('../../bench/report/write.js');
+    await writeReport(file, ALL_QUESTIONS, resolve(options.out));
+  }
+  await run.output.result(file, () => text(file, questions));
+}
+
+function modeOf({ quick, full }: Options): Mode {
+  if (quick === true && full === true) {
+    throw new CzoneError('INVALID_ARGUMENT', '--quick and --full exclude each other', {
+      field: '--quick',
+    });
+  }
+  return quick === true ? 'quick' : full === true ? 'full' : 'usual';
+}
+
+/** null: there is no such file yet. */
+async function readKept(path: string): Promise<BenchFile | null> {
+  const there = await readFile(path, 'utf8').catch(() => null);
+  if (there === null) return null;
+  const { readBenchFile } = await import('../../bench/files.js');
+  return readBenchFile(path);
+}
+
+/** null: no git repository. `+`: with changes. */
+async function commitOf(): Promise<string | null> {
+  const { CHECKOUT } = await import('../../artifacts/ensure.js');
+  const git = async (...args: string[]) =>
+    (await promisify(execFile)('git', ['-C', CHECKOUT, ...args])).stdout.trim();
+  try {
+    const head = await git('rev-parse', '--short=12', 'HEAD');
+    return (await git('status', '--porcelain', '-uno')) === '' ? head : `${head}+`;
+  } catch {
+    return null;
+  }
+}
+
+async function text(file: BenchFile, questions: readonly Question[]): Promise<string> {
+  const { table } = await import('../table.js');
+  const parts: string[] = [];
+  for (const question of questions) {
+    const result = file.results.find((item) => item.question === question.name);
+    if (result === undefined) continue;
+    parts.push(question.title);
+    for (const { title, head, rows } of question.tables(result.measurements)) {
+      parts.push(`${title}\n${table(head, rows)}`);
+    }
+    const findings = question
+      .findings(result.measurements)
+      .map(({ what, ours, bar, met }) => [what, ours, bar, met === null ? '' : met ? 'yes' : 'NO']);
+    if (findings.length > 0) parts.push(table(['BAR', '>CZONE', '>BAR', 'MET'], findings));
+  }
+  return parts.join('\n\n');
 }

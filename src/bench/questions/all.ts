@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// The questions that can be asked. B7 (trace replay) and B10 (node API) come with the
+// node's policies; their names are kept in measurement.ts.
+import type { Question } from '../question.js';
+import { b1 } from './b1.js';
+import { b2 } from './b2.js';
+import { b3 } from './b3.js';
+import { b8 } from './b8.js';
+
+export const ALL_QUESTIONS: readonly Question[] = [b1, b2, b3, b8];

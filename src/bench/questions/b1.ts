@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// B1: how fast, and how completely, the memory of a container comes back that was killed.
+import { PAGE_SIZES, type PageSize } from '../../host/vm/page-size.js';
+import { MIB } from '../../protocol/units.js';
+import { punchLimit } from '../limit.js';
+import {
+  coordinates,
+  type Measurement,
+  type Measurements,
+  type Mode,
+  valuesOf,
+} from '../measurement.js';
+import {
+  balloon,
+  czone,
+  freePageReporting,
+  freePageReportingDefault,
+  peerTitle,
+  virtioMem,
+} from '../peers/all.js';
+import { kernelsOf, type Peer } from '../peers/peer.js';
+import type { BenchContext, Finding, Guarded, Plot, Question, Table } from '../question.js';
+import { ms, ratio, share } from '../report/numbers.js';
+import { linePlot } from '../report/plots.js';
+import { least, median } from '../statistics.js';
+import type { Kernel } from '../vm/bench-vm.js';
+import { killAndReturn } from './kill.js';
+
+interface Plan {
+  readonly sizesMib: readonly number[];
+  readonly hogs: number;
+  readonly rounds: number;
+  readonly peers: readonly Peer[];
+  /** Peers on the patched kernel too. */
+  readonly bothKernels: boolean;
+}
+
+const ALL = [czone, virtioMem, balloon, freePageReporting, freePageReportingDefault];
+const PLANS: Readonly<Record<Mode, Plan>> = {
+  quick: {
+    sizesMib: [128],
+    hogs: 2,
+    rounds: 1,
+    peers: [czone, virtioMem, balloon],
+    bothKernels: false,
+  },
+  usual: { sizesMib: [128, 512], hogs: 3, rounds: 1, peers: ALL, bothKernels: false },
+  full: {
+    sizesMib: [128, 256, 512, 1024, 2048],
+    hogs: 4,
+    rounds: 3,
+    peers: ALL,
+    bothKernels: true,
+  },
+};
+
+const BAR = 1.1;
+const LIMIT_ROUNDS = 3;
+
+async function measure(context: BenchContext, into: Measurements): Promise<void> {
+  const plan = PLANS[context.mode];
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const sizeMib of plan.sizesMib) {
+      for (const pages of PAGE_SIZES) {
+        await measureLimit(context, into, sizeMib, pages);
+        for (const peer of plan.peers) {
+          const kernels = kernelsOf(peer, context.mode);
+          for (const kernel of plan.bothKernels ? kernels : kernels.slice(0, 1)) {
+            await measurePeer(context, into, { peer, kernel, sizeMib, pages, hogs: plan.hogs });
+          }
+        }
+      }
+    }
+  }
+}
+
+async function measureLimit(
+  context: BenchContext,
+  into: Measurements,
+  sizeMib: number,
+  pages: PageSize,
+): Promise<void> {
+  const bytes = sizeMib * MIB;
+  const rounds = await punchLimit(context.machine, context.punchPath, {
+    bytes,
+    pageSize: pages,
+    rounds: LIMIT_ROUNDS,
+  });
+  for (const { ns, hugeBytes } of rounds) {
+    into.add('limit', 'returnMs', { sizeMib, pages }, ns / 1e6);
+    into.add('limit', 'hugeShare', { sizeMib, pages }, hugeBytes / bytes);
+  }
+}
+
+async function measurePeer(
+  context: BenchContext,
+  into: Measurements,
+  at: { peer: Peer; kernel: Kernel; sizeMib: number; pages: PageSize; hogs: number },
+): Promise<void> {
+  const { peer, kernel, sizeMib, pages } = at;
+  const { kills, allocatedBytes, hugeBytes } = await killAndReturn(context, {
+    peer,
+    kernel,
+    pageSize: pages,
+    killBytes: Array.from({ length: at.hogs }, () => sizeMib * MIB),
+    otherBytes: [],
+    freeBytes: 0,
+  });
+  const where = { sizeMib, pages, kernel };
+  for (const kill of kills) {
+    into.add(peer.name, 'returnMs', where, kill.returnMs);
+    into.add(peer.name, 'exitMs', where, kill.exitMs);
+    into.add(peer.name, 'totalMs', where, kill.exitMs + kill.returnMs);
+    into.add(peer.name, 'returnedShare', where, kill.returnedBytes / kill.residentBytes);
+    if (kill.roundTripMs > 0) into.add(peer.name, 'roundTripMs', where, kill.roundTripMs);
+  }
+  into.add(peer.name, 'hugeShare', where, hugeBytes / allocatedBytes);
+  const times = kills.map(({ returnMs }) => returnMs);
+  context.say(
+    `b1: ${peer.title} on ${kernel}, ${sizeMib} MiB, ${pages} pages: ${ms(median(times))} back`,
+  );
+}
+
+interface Row {
+  readonly sizeMib: number;
+  readonly pages: string;
+  readonly of: string;
+  readonly kernel: string;
+  readonly returnMs: number;
+  readonly totalMs: number;
+  readonly returnedShare: number;
+}
+
+function rows(measurements: readonly Measurement[]): Row[] {
+  return measurements
+    .filter(({ what, of }) => what === 'returnMs' && of !== 'limit')
+    .map(({ of, at, values }) => ({
+      sizeMib: Number(at['sizeMib']),
+      pages: String(at['pages']),
+      of,
+      kernel: String(at['kernel']),
+      returnMs: median(values),
+      totalMs: median(valuesOf(measurements, of, 'totalMs', at)),
+      returnedShare: least(valuesOf(measurements, of, 'returnedShare', at)),
+    }));
+}
+
+function limitMs(measurements: readonly Measurement[], row: Pick<Row, 'sizeMib' | 'pages'>) {
+  const { sizeMib, pages } = row;
+  return median(valuesOf(measurements, 'limit', 'returnMs', { sizeMib, pages }));
+}
+
+/** Ours without the device's round trip, in bare fallocates. */
+function againstLimit(measurements: readonly Measurement[], row: Row): number {
+  const { sizeMib, pages } = row;
+  const trip = median(valuesOf(measurements, 'czone', 'roundTripMs', { sizeMib, pages }));
+  return (row.returnMs - trip) / limitMs(measurements, row);
+}
+
+function tables(measurements: readonly Measurement[]): Table[] {
+  const all = rows(measurements);
+  return coordinates(measurements, 'pages').map((pages) => ({
+    title:
+      pages === '2MiB'
+        ? '2 MiB pages on the host, transparent huge pages in the guest'
+        : '4 KiB pages on the host and in the guest',
+    head: [
+      'CONTAINER',
+      'BY',
+      'KERNEL',
+      '>BYTES BACK',
+      '>RETURNED, AT LEAST',
+      '>FROM THE KILL',
+      '>× CZONE',
+    ],
+    rows: coordinates(measurements, 'sizeMib').flatMap((sizeMib) => {
+      const here = all.filter((row) => row.pages === pages && row.sizeMib === sizeMib);
+      const ours = here.find(({ of }) => of === 'czone')?.returnMs ?? Number.NaN;
+      const limit = limitMs(measurements, { sizeMib: Number(sizeMib), pages: String(pages) });
+      return [
+        [`${sizeMib} MiB`, peerTitle('limit'), '', ms(limit), '', '', ratio(limit / ours)],
+        ...here.map((row) => [
+          '',
+          peerTitle(row.of),
+          row.kernel,
+          ms(row.returnMs),
+          share(row.returnedShare),
+          ms(row.totalMs),
+          ratio(row.returnMs / ours),
+        ]),
+      ];
+    }),
+  }));
+}
+
+function findings(measurements: readonly Measurement[]): Finding[] {
+  return rows(measurements)
+    .filter(({ of }) => of === 'czone')
+    .flatMap((row) => {
+      const times = againstLimit(measurements, row);
+      const where = `${row.sizeMib} MiB, ${row.pages} pages`;
+      return [
+        {
+          what: `${where}: time of the return, less a round trip, in bare fallocates`,
+          ours: ratio(times),
+          bar: `at most ${BAR}×`,
+          met: times <= BAR,
+        },
+        {
+          what: `${where}: bytes returned of those resident, at least`,
+          ours: share(row.returnedShare),
+          bar: '100 %',
+          met: row.returnedShare >= 1,
+        },
+      ];
+    });
+}
+
+function guarded(measurements: readonly Measurement[]): Guarded[] {
+  const all = rows(measurements);
+  return all.flatMap((row): Guarded[] => {
+    const key = `${row.sizeMib}MiB/${row.pages}`;
+    if (row.of === 'czone') {
+      return [
+        {
+          key: `b1/limit/${key}`,
+          value: againstLimit(measurements, row),
+          better: 'lower',
+          tolerance: 0.3,
+        },
+        { key: `b1/returned/${key}`, value: row.returnedShare, better: 'higher', tolerance: 0.001 },
+      ];
+    }
+    const ours = all.find(
+      ({ of, sizeMib, pages }) => of === 'czone' && sizeMib === row.sizeMib && pages === row.pages,
+    );
+    if (ours === undefined || row.of.startsWith('reporting')) return [];
+    return [
+      {
+        key: `b1/${row.of}/${row.kernel}/${key}`,
+        value: row.returnMs / ours.returnMs,
+        better: 'higher',
+        tolerance: 0.5,
+      },
+    ];
+  });
+}
+
+function plots(measurements: readonly Measurement[]): Plot[] {
+  return coordinates(measurements, 'pages').map((pages) => ({
+    name: `b1-${pages}`,
+    title: `Time until the bytes of a killed container are back, ${pages} pages`,
+    spec: linePlot({
+      measurements: measurements.filter(
+        ({ what, at }) => what === 'returnMs' && at['pages'] === pages,
+      ),
+      x: { name: 'sizeMib', title: 'container, MiB', log: true },
+      y: { title: 'ms, median', log: true },
+      label: ({ of, at }) =>
+        of === 'limit' || of === 'czone' ? peerTitle(of) : `${peerTitle(of)} (${at['kernel']})`,
+    }),
+  }));
+}
+
+export const b1: Question = {
+  name: 'b1',
+  title: 'B1: a container is killed: when has the host its memory back?',
+  about:
+    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process.',
+  measure,
+  tables,
+  findings,
+  guarded,
+  plots,
+};

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import t from 'tap';
+import { b1 } from '../../../src/bench/questions/b1.js';
+import { b1Measurements } from '../fixture.js';
+
+const met = (ourMs: number, returned?: number) =>
+  b1.findings(b1Measurements(ourMs, returned)).map((finding) => finding.met);
+
+t.test('the bar is 1.1 bare fallocates and a round trip', async (t) => {
+  t.same(met(111), [true, true]);
+  t.same(met(112), [false, true]);
+});
+
+t.test('a single container that left something misses the other', async (t) => {
+  t.same(met(100, 0.9999), [true, false]);
+  t.equal(b1.findings(b1Measurements(100, 0.99999))[1]?.ours, '99.9 %', 'never rounded up');
+});
+
+t.test('peers stand beside it as multiples', async (t) => {
+  const [table] = b1.tables(b1Measurements(100));
+  t.same(table?.rows, [
+    ['128 MiB', 'bare fallocate', '', '100 ms', '', '', '1.00×'],
+    ['', 'czone', 'czone', '100 ms', '100.0 %', '150 ms', '1.00×'],
+    ['', 'virtio-mem', 'stock', '800 ms', '98.7 %', '850 ms', '8.00×'],
+  ]);
+});
+
+t.test('ratios are guarded, not times', async (t) => {
+  t.match(b1.guarded(b1Measurements(100)), [
+    { key: 'b1/limit/128MiB/4KiB', value: 0.99, better: 'lower' },
+    { key: 'b1/returned/128MiB/4KiB', value: 1, better: 'higher' },
+    { key: 'b1/virtio-mem/stock/128MiB/4KiB', value: 8, better: 'higher' },
+  ]);
+});
