@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes what `czone bench` runs: the initramfs of its guest, with the agent and
-# czone_bench, and the program that measures the host's limit.
+# czone_bench; the one of a VM with a single container; and the program that measures
+# the host's limit.
 #
-#   bench-guest.sh OUTDIR    OUTDIR/{initramfs.cpio.gz,punch}
+#   bench-guest.sh OUTDIR    OUTDIR/{initramfs.cpio.gz,solo.cpio.gz,punch}
 #
 #   CZONE_KERNEL_BENCH       the artifact kernel-bench: czone_bench and gen_init_cpio
 #
@@ -34,7 +35,8 @@ compile() { # output, sources and options
 
 echo 'progress 0/3 compile'
 compile "$work/agent" -idirafter "$here/../native/include" \
-  "$here"/bench/{agent,hogs,os}.c
+  "$here"/bench/{agent,hogs,neighbours,os}.c
+compile "$work/solo" "$here/bench/solo.c"
 compile "$outdir/punch" "$here/bench/punch.c"
 
 echo 'progress 2/3 pack'
@@ -48,4 +50,5 @@ pack() { # output, init, lines for gen_init_cpio
   "$kernel/gen_init_cpio" -t 0 "$work/list" | gzip -9 -n >"$outdir/$1"
 }
 pack initramfs.cpio.gz "$work/agent" "file /czone_bench $kernel/czone_bench 0755 0 0"
+pack solo.cpio.gz "$work/solo"
 echo 'progress 3/3 done'

@@ -7,6 +7,10 @@ export interface BenchContext extends ReadyMachine {
   readonly mode: Mode;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
+  /** Builds an artifact where it is missing; answers with its directory. */
+  readonly ensure: (name: string) => Promise<string>;
+  /** Of the command line, for nodes in processes of their own. */
+  readonly main: string;
 }
 
 export interface Table {

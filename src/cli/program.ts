@@ -60,7 +60,7 @@ export function createProgram(version: string, { quiet }: { quiet: boolean }): C
   const measuring = program
     .command('bench')
     .description('Measures czone, what one would otherwise use, and the physical limit.')
-    .summary('measure against others (bench all, b1 … b8), compare with before');
+    .summary('measure against others (bench all, b1 … b9), compare with before');
   for (const add of [bench, benchReport, benchCompare, benchFigures, benchStart]) add(measuring);
   program.commandsGroup('The guest kernel:');
   const kernel = program

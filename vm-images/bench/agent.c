@@ -169,6 +169,10 @@ static void obey(int count, char **words)
 		hog_visit((unsigned int)number(words[1]), number(words[2]));
 	else if (IS("reclaim", 3))
 		hog_reclaim((unsigned int)number(words[1]), number(words[2]));
+	else if (IS("neighbour", 2))
+		neighbour_start(words[1]);
+	else if (IS("neighbour-end", 1))
+		neighbour_stop();
 	else if (IS("memory", 1))
 		memory();
 	else if (IS("set", 3)) {

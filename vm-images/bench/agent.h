@@ -32,4 +32,8 @@ void hog_visit(unsigned int zone, uint64_t bytes);
 /* Asks for cold memory of a hog: memory.reclaim of its cgroup. */
 void hog_reclaim(unsigned int id, uint64_t bytes);
 
+/* neighbours.c: those whose speed is watched. */
+void neighbour_start(const char *kind);
+void neighbour_stop(void);
+
 #endif

@@ -5,7 +5,13 @@ import type { Mode } from '../measurement.js';
 import type { BenchVm, Kernel } from '../vm/bench-vm.js';
 import type { VmShape } from '../vm/shape.js';
 
-export type PeerName = 'czone' | 'virtio-mem' | 'balloon' | 'reporting' | 'reporting-default';
+export type PeerName =
+  | 'czone'
+  | 'virtio-mem'
+  | 'balloon'
+  | 'reporting'
+  | 'reporting-default'
+  | 'none';
 
 export interface Room {
   /** What containers can have together. */

@@ -252,7 +252,7 @@ function plots(measurements: readonly Measurement[]): Plot[] {
     title: `Time until the bytes of a killed container are back, ${pages} pages`,
     spec: linePlot({
       measurements: measurements.filter(
-        ({ what, at }) => what === 'returnMs' && at['pages'] === pages,
+        ({ what, at, of }) => what === 'returnMs' && at['pages'] === pages && of !== 'none',
       ),
       x: { name: 'sizeMib', title: 'container, MiB', log: true },
       y: { title: 'ms, median', log: true },

@@ -11,7 +11,15 @@ const Answer = z.looseObject({ ok: z.boolean(), error: z.string().optional() });
 const Took = z.object({ ns: z.number() });
 const Visit = z.object({ ns: z.number(), forkNs: z.number() });
 const Memory = z.object({ totalKib: z.number(), freeKib: z.number(), availableKib: z.number() });
+const Work = z.object({
+  count: z.number(),
+  meanNs: z.number(),
+  medianNs: z.number(),
+  p99Ns: z.number(),
+});
 const Status = z.object({ status: z.number() });
+
+export type WorkDone = z.infer<typeof Work>;
 
 const BOOT_MS = 120_000;
 const ORDER_MS = 300_000;
@@ -83,6 +91,14 @@ export class Guest {
   /** A process that comes, touches so much, and ends. */
   async visit(zone: number, bytes: number): Promise<z.infer<typeof Visit>> {
     return Visit.parse(await this.#order(`visit ${zone} ${bytes}`));
+  }
+
+  async startNeighbour(kind: 'quantum' | 'stream'): Promise<void> {
+    await this.#order(`neighbour ${kind}`);
+  }
+
+  async stopNeighbour(): Promise<WorkDone> {
+    return Work.parse(await this.#order('neighbour-end'));
   }
 
   async memory(): Promise<z.infer<typeof Memory>> {

@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
 import type { BenchFile, Mode } from '../../bench/measurement.js';
@@ -22,8 +23,14 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   b1: 'a container is killed: when has the host its memory back?',
   b2: 'does it matter how full the rest of the VM is?',
   b3: 'what comes back of a container that lives and is idle?',
+  b4: 'what do neighbours notice while others come and go?',
+  b5: 'how long does a container take to its first answer?',
+  b6: 'how much of the host do N containers of one function take?',
   b8: 'do zones get slower when there are many of them?',
+  b9: 'what do zones cost who allocates memory?',
 };
+
+const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 export function bench(group: Command): void {
   for (const [name, summary] of Object.entries(SUMMARIES)) add(group, name, summary);
@@ -53,7 +60,7 @@ async function ask(run: Run, name: string, options: Options): Promise<undefined>
   const { ALL_QUESTIONS } = await import('../../bench/questions/all.js');
   const questions = ALL_QUESTIONS.filter((question) => name === 'all' || question.name === name);
   const { ensureArtifacts } = await import('../../artifacts/ensure-all.js');
-  const { workOf } = await import('../kernel-options.js');
+  const { artifactFor, workOf } = await import('../kernel-options.js');
   const { benchArtifacts, readyMachine } = await import('../../bench/vm/machine.js');
   const { onProgress } = await workOf(run);
   const artifacts = await ensureArtifacts(benchArtifacts(mode), { signal: run.signal, onProgress });
@@ -67,6 +74,8 @@ async function ask(run: Run, name: string, options: Options): Promise<undefined>
       mode,
       signal: run.signal,
       say: (line) => run.output.note(`czone: ${line}`),
+      ensure: (artifact) => artifactFor(run, artifact),
+      main: MAIN,
     },
     commit: await commitOf(),
     before: before?.results ?? [],

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our side of B5 and B6: a node of its own, its containers, and all that it costs.
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { NodeProcess } from '../demo/node-process.js';
+import type { ContainerView } from '../host/controller-api.js';
+import { MIB } from '../protocol/units.js';
+
+/** What a container of the function may use. */
+export const MEMORY_BYTES = 48 * MIB;
+const TENANT = 'bench';
+
+/** How the runtime comes to be. A node that can fork from zygotes adds a way here. */
+export const STARTS = ['crun'] as const;
+export type Start = (typeof STARTS)[number];
+
+export interface NodeSideOptions {
+  /** Of the command line, for a process of its own. */
+  readonly main: string;
+  readonly functionId: string;
+  readonly requestPath: string;
+  readonly signal: AbortSignal;
+}
+
+export class NodeSide {
+  readonly #node: NodeProcess;
+  readonly #runDir: string;
+  readonly #options: NodeSideOptions;
+
+  private constructor(node: NodeProcess, runDir: string, options: NodeSideOptions) {
+    this.#node = node;
+    this.#runDir = runDir;
+    this.#options = options;
+  }
+
+  static async open(options: NodeSideOptions): Promise<NodeSide> {
+    const runDir = await mkdtemp(join(tmpdir(), 'czone-bench-'));
+    try {
+      const node = await NodeProcess.start([options.main], {
+        runDir,
+        logPath: join(runDir, 'node.log'),
+        args: ['--region', '8GiB'],
+        signal: options.signal,
+      });
+      return new NodeSide(node, runDir, options);
+    } catch (error) {
+      await rm(runDir, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** One more container, until the host has its first answer. */
+  async add(): Promise<{ readonly ms: number; readonly view: ContainerView }> {
+    const startMs = performance.now();
+    const view = await this.#node.client.place({
+      tenantId: TENANT,
+      functionId: this.#options.functionId,
+      memoryBytes: MEMORY_BYTES,
+    });
+    const response = await fetch(`${view.endpoint}${this.#options.requestPath}`);
+    await response.arrayBuffer();
+    return { ms: performance.now() - startMs, view };
+  }
+
+  async remove(containerId: string): Promise<ContainerView> {
+    return this.#node.client.stop(containerId);
+  }
+
+  /** Guest memory, VMMs and the controller. */
+  async hostBytes(): Promise<number> {
+    const { sandboxes } = await this.#node.client.memory();
+    const { pid } = await this.#node.client.info();
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const kib = (name: string) =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
+    const controller = (kib('Pss_Anon') + kib('Pss_File')) * 1024;
+    return sandboxes.reduce(
+      (sum, { residentBytes, vmmBytes }) => sum + residentBytes + vmmBytes,
+      controller,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#node.end();
+    await rm(this.#runDir, { recursive: true, force: true });
+  }
+}
+
+/** Bytes of files that the host's page cache holds: on the bill of who reads them. */
+export async function cachedBytes(paths: readonly string[]): Promise<number> {
+  const { stdout } = await promisify(execFile)('fincore', ['-b', '-n', '-o', 'RES', ...paths]);
+  return stdout
+    .trim()
+    .split('\n')
+    .reduce((sum, line) => sum + Number(line), 0);
+}

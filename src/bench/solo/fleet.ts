@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ways to have one container a VM: booted afresh, cloned from a template that held just
+// before its runtime started, cloned from one whose function had answered. A template's
+// memory is one file, which clones map copy-on-write, so that what they do not write is
+// there once.
+import { fstatSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostAddon } from '../../host/device/native.js';
+import { SOLO_BYTES, type SoloMemory } from './shape.js';
+import { type SoloMachine, SoloVm } from './solo-vm.js';
+
+export const SOLO_KINDS = ['fresh', 'early', 'warm'] as const;
+export type SoloKind = (typeof SOLO_KINDS)[number];
+
+/** Before it counts as warm. */
+const WARM_REQUESTS = 20;
+
+export class SoloFleet {
+  readonly #machine: SoloMachine;
+  readonly #addon: HostAddon;
+  readonly #kind: SoloKind;
+  readonly #directory: string;
+  readonly #vms: SoloVm[] = [];
+  /** Of fresh VMs one each, else the template's. */
+  readonly #memoryFds: number[] = [];
+
+  private constructor(machine: SoloMachine, addon: HostAddon, kind: SoloKind, directory: string) {
+    this.#machine = machine;
+    this.#addon = addon;
+    this.#kind = kind;
+    this.#directory = directory;
+  }
+
+  /** Makes the template, where the kind has one. */
+  static async open(machine: SoloMachine, addon: HostAddon, kind: SoloKind): Promise<SoloFleet> {
+    const directory = await mkdtemp(join(tmpdir(), 'czone-fleet-'));
+    const fleet = new SoloFleet(machine, addon, kind, directory);
+    try {
+      if (kind !== 'fresh') await fleet.#makeTemplate();
+    } catch (error) {
+      await fleet.close();
+      throw error;
+    }
+    return fleet;
+  }
+
+  /** One more; ends with its first answer. Milliseconds from the launch to there. */
+  async add(): Promise<number> {
+    const { requestPath } = this.#machine;
+    const startMs = performance.now();
+    if (this.#kind === 'fresh') {
+      const memory = this.#newMemory();
+      const vm = await SoloVm.launch(this.#machine, { memory, hold: false, incoming: false });
+      this.#vms.push(vm);
+      await vm.firstResponse(requestPath);
+      return performance.now() - startMs;
+    }
+    const memory: SoloMemory = { kind: 'copied', path: this.#pathOf(this.#memoryFds[0] ?? -1) };
+    const hold = this.#kind === 'early';
+    const vm = await SoloVm.launch(this.#machine, { memory, hold, incoming: true });
+    this.#vms.push(vm);
+    await vm.loadState(this.#statePath);
+    if (hold) await vm.letGo();
+    await vm.firstResponse(requestPath);
+    return performance.now() - startMs;
+  }
+
+  /** Of all VMs, guests and VMMs; a template once. */
+  hostBytes(): number {
+    const memory = this.#memoryFds.reduce((sum, fd) => sum + fstatSync(fd).blocks * 512, 0);
+    return this.#vms.reduce((sum, vm) => sum + vm.ownBytes(), memory);
+  }
+
+  /** The newest ends, and a fresh one's memory with it. */
+  async removeLast(): Promise<void> {
+    await this.#vms.pop()?.end();
+    if (this.#kind !== 'fresh') return;
+    const fd = this.#memoryFds.pop();
+    if (fd !== undefined) this.#addon.closeMemory(fd);
+  }
+
+  async close(): Promise<void> {
+    for (const vm of this.#vms.splice(0)) await vm.end();
+    for (const fd of this.#memoryFds.splice(0)) this.#addon.closeMemory(fd);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  get #statePath(): string {
+    return join(this.#directory, 'state');
+  }
+
+  async #makeTemplate(): Promise<void> {
+    const hold = this.#kind === 'early';
+    const memory = this.#newMemory();
+    const vm = await SoloVm.launch(this.#machine, { memory, hold, incoming: false });
+    try {
+      if (hold) {
+        await vm.held();
+      } else {
+        for (let n = 0; n < WARM_REQUESTS; n++) await vm.firstResponse(this.#machine.requestPath);
+      }
+      await vm.saveState(this.#statePath);
+    } finally {
+      await vm.end();
+    }
+  }
+
+  #newMemory(): SoloMemory {
+    const fd = this.#addon.createMemory('czone-solo', SOLO_BYTES, false);
+    this.#memoryFds.push(fd);
+    return { kind: 'own', path: this.#pathOf(fd) };
+  }
+
+  #pathOf(fd: number): string {
+    return `/proc/${process.pid}/fd/${fd}`;
+  }
+}

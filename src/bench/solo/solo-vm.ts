@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// One running VM with a single container: booted, or cloned from a template's state.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { QmpClient } from '../../host/vm/qmp.js';
+import { CzoneError } from '../../protocol/errors.js';
+import { freePort } from './free-port.js';
+import { type SoloMemory, type SoloShape, soloArguments } from './shape.js';
+
+export interface SoloMachine {
+  readonly qemuPath: string;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly kernelPath: string;
+  readonly initramfsPath: string;
+  readonly imagePath: string;
+  readonly command: readonly string[];
+  /** What is asked of the function: a path, for GET. */
+  readonly requestPath: string;
+  readonly signal: AbortSignal;
+}
+
+const READY_MS = 180_000;
+const POLL_MS = 2;
+const MIGRATION_MS = 60_000;
+const MigrationInfo = z.object({ status: z.string().optional() });
+
+export class SoloVm {
+  readonly qmp: QmpClient;
+  readonly pid: number;
+  readonly endpoint: string;
+  readonly #child: ChildProcess;
+  readonly #directory: string;
+  readonly #kill: () => void;
+
+  private constructor(child: ChildProcess, directory: string, qmp: QmpClient, port: number) {
+    this.#child = child;
+    this.#directory = directory;
+    this.qmp = qmp;
+    this.pid = child.pid ?? 0;
+    this.endpoint = `http://127.0.0.1:${port}`;
+    this.#kill = () => child.kill('SIGKILL');
+    process.once('exit', this.#kill);
+  }
+
+  /** Starts QEMU; the guest boots, or waits for a state. */
+  static async launch(
+    machine: SoloMachine,
+    options: { memory: SoloMemory; hold: boolean; incoming: boolean },
+  ): Promise<SoloVm> {
+    machine.signal.throwIfAborted();
+    const directory = await mkdtemp(join(tmpdir(), 'czone-solo-'));
+    const path = (name: string) => join(directory, name);
+    const hostPort = await freePort();
+    const shape: SoloShape = {
+      ...machine,
+      ...options,
+      hostPort,
+      qmpSocketPath: path('qmp.sock'),
+      portSocketPath: path('port.sock'),
+      consolePath: path('console'),
+    };
+    const child = spawn(machine.qemuPath, soloArguments(shape), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let complaint = '';
+    child.stderr?.on('data', (data: Buffer) => {
+      complaint = (complaint + data.toString()).slice(-4096);
+    });
+    let ended = false;
+    child.once('error', () => (ended = true));
+    child.once('exit', () => (ended = true));
+    try {
+      while (!existsSync(path('qmp.sock'))) {
+        if (ended) throw new CzoneError('UNAVAILABLE', `QEMU ended at once: ${complaint.trim()}`);
+        await delay(POLL_MS);
+      }
+      const qmp = await QmpClient.connect(path('qmp.sock'));
+      return new SoloVm(child, directory, qmp, hostPort);
+    } catch (error) {
+      child.kill('SIGKILL');
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Until the function answers. */
+  async firstResponse(requestPath: string): Promise<void> {
+    const deadline = performance.now() + READY_MS;
+    while (!(await answers(`${this.endpoint}${requestPath}`))) {
+      if (performance.now() > deadline || this.#child.exitCode !== null) {
+        const console = await readFile(join(this.#directory, 'console'), 'latin1').catch(() => '');
+        const last = console.trimEnd().split('\n').slice(-6).join('\n  ');
+        throw new CzoneError('DEADLINE_EXCEEDED', `the function did not answer:\n  ${last}`);
+      }
+      await delay(POLL_MS);
+    }
+  }
+
+  /** Until a guest that was told to hold does. */
+  async held(): Promise<void> {
+    const socket = createConnection(join(this.#directory, 'port.sock'));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('data', () => resolve());
+        socket.once('error', reject);
+        setTimeout(() => reject(new Error('the guest did not hold')), READY_MS).unref();
+      });
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  /** The word that a held guest waits for. */
+  async letGo(): Promise<void> {
+    const socket = createConnection(join(this.#directory, 'port.sock'));
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.write('go\n', () => resolve());
+    });
+    socket.unref();
+  }
+
+  /** Writes everything but the memory, which lies in its file. The guest is stopped. */
+  async saveState(path: string): Promise<void> {
+    await this.qmp.command('stop');
+    await this.#ignoreShared();
+    await this.qmp.command('migrate', { uri: `file:${path}` });
+    await this.#migrated();
+  }
+
+  /** Takes a template's state over and runs. */
+  async loadState(path: string): Promise<void> {
+    await this.#ignoreShared();
+    await this.qmp.command('migrate-incoming', { uri: `file:${path}` });
+    await this.#migrated();
+    await this.qmp.command('cont');
+  }
+
+  /** Its own bytes on the host, memory that is shared by a file left out. */
+  ownBytes(): number {
+    const rollup = readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8');
+    const kib = (name: string) =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
+    return (kib('Pss_Anon') + kib('Pss_File')) * 1024;
+  }
+
+  async end(): Promise<void> {
+    this.qmp.close();
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+      this.#kill();
+      await gone;
+    }
+    process.off('exit', this.#kill);
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  async #ignoreShared(): Promise<void> {
+    await this.qmp.command('migrate-set-capabilities', {
+      capabilities: [{ capability: 'x-ignore-shared', state: true }],
+    });
+  }
+
+  async #migrated(): Promise<void> {
+    const deadline = performance.now() + MIGRATION_MS;
+    for (;;) {
+      const { status } = MigrationInfo.parse(await this.qmp.command('query-migrate'));
+      if (status === 'completed') return;
+      if (status === 'failed' || performance.now() > deadline) {
+        throw new CzoneError('INTERNAL', `the state of a template was not moved: ${status}`);
+      }
+      await delay(POLL_MS);
+    }
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
