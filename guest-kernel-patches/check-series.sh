@@ -93,7 +93,8 @@ complaints() { # files
   configure "$work/strict"
   mk "$work/strict" prepare
   for file in "${objects[@]}"; do rm -f -- "$work/strict/$file"; done
-  mk "$work/strict" W=1 ${sparse:+C=2} "${objects[@]}" 2>&1 |
+  # Sparse's errors, and files that the configuration leaves out, fail here, as before.
+  { mk "$work/strict" -k W=1 ${sparse:+C=2} "${objects[@]}" 2>&1 || true; } |
     sed -nE "s|^(\.\./)*($work/linux/)?([^ :]+):[0-9]+:([0-9]+:)? ((warning\|error): .*)|\3: \5|p" |
     sort -u
 }
