@@ -14,6 +14,8 @@ const END_WAIT_MS = 60_000;
 const END_POLL_MS = 200;
 
 const milliseconds = (us: number) => `${Math.round(us / 1000)} ms`;
+const wayText = ({ zygoteId, startReason }: ContainerView) =>
+  zygoteId === null ? `by crun (${startReason})` : `forked from zygote ${zygoteId}`;
 const stagesText = (stages: readonly Stage[]) =>
   stages.map(({ name, durationUs }) => `${name} ${milliseconds(durationUs)}`).join(', ');
 
@@ -43,6 +45,7 @@ export class Acts {
         memoryBytes: plan.memoryBytes,
         environment: [['CZONE_TEST_ENDPOINTS', '1']],
         labels: [{ key: 'demo', value: plan.name }],
+        startMode: plan.startMode,
       },
       { signal: this.#signal },
     );
@@ -51,8 +54,22 @@ export class Acts {
       'placed',
       plan,
       `runs in ${view.sandboxId}, zone ${view.zoneId} (${formatSize(view.rangeBytes)}): ` +
-        stagesText(view.stages),
+        `${stagesText(view.stages)}; ${wayText(view)}`,
     );
+  }
+
+  /** They outlive their children, and would be counted as left over. */
+  async endZygotes(): Promise<void> {
+    for (const { zygotes } of await this.#client.sandboxes()) {
+      for (const { zygoteId, functionId, forks, residentBytes } of zygotes) {
+        this.#recorder.event(
+          'zygote',
+          null,
+          `the zygote of ${functionId} with ${formatSize(residentBytes)} is ended after ${forks} forks`,
+        );
+        await this.#client.stop(zygoteId);
+      }
+    }
   }
 
   /** Sends every example of the function; whether all were answered right. */

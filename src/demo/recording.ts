@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run of the demo leaves behind: plain data, from which the checks, the
 // report and the page are made. Times are milliseconds since the demo began.
-import type { ContainerView, ExitReason, NodeInfo, SandboxMemory } from '../host/controller-api.js';
+import type {
+  ContainerView,
+  ExitReason,
+  NodeInfo,
+  SandboxMemory,
+  StartMode,
+} from '../host/controller-api.js';
 
 /** How a container of the demo is to end. */
 export type Ending = 'stopped' | 'killed' | 'overrun';
@@ -13,6 +19,7 @@ export interface PlannedContainer {
   readonly functionId: string;
   readonly memoryBytes: number;
   readonly ending: Ending;
+  readonly startMode: StartMode;
 }
 
 export interface RequestFailure {
@@ -39,6 +46,7 @@ export type EventKind =
   | 'resumed'
   | 'reclaimed'
   | 'pages'
+  | 'zygote'
   | 'stopped'
   | 'killed'
   | 'overrun'

@@ -29,6 +29,8 @@ export interface ContainerReport {
   readonly range: { readonly start: number; readonly sizeBytes: number };
   readonly placementReason: string;
   readonly startKind: string;
+  readonly startReason: string;
+  readonly zygoteId: string | null;
   /** Stages in the order in which they ran, microseconds. */
   readonly startBreakdown: readonly Stage[];
   readonly startUs: number;
@@ -73,6 +75,8 @@ function containerReports({ containers }: Recording): ContainerReport[] {
             range: { start: view.rangeStart, sizeBytes: view.rangeBytes },
             placementReason: view.placementReason,
             startKind: view.startKind,
+            startReason: view.startReason,
+            zygoteId: view.zygoteId,
             startBreakdown: view.stages,
             startUs: view.stages.reduce((sum, { durationUs }) => sum + durationUs, 0),
             plugGuestUs: view.plugGuestUs,

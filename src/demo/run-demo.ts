@@ -9,7 +9,7 @@ import { type Example, readExamples } from './examples.js';
 import { NodeProcess } from './node-process.js';
 import { Recorder } from './recorder.js';
 import type { Recording, Sample } from './recording.js';
-import { SCENARIO } from './scenario.js';
+import { FORKED, SCENARIO } from './scenario.js';
 import { acmeStory, globexStory, placeAll } from './stories.js';
 
 export interface DemoOptions {
@@ -38,7 +38,7 @@ async function tenantPart(acts: Acts, recorder: Recorder, tenantId: string): Pro
   try {
     await placeAll(
       acts,
-      SCENARIO.filter((plan) => plan.tenantId === tenantId),
+      SCENARIO.filter((plan) => plan.tenantId === tenantId && plan !== FORKED),
     );
     await (tenantId === 'acme' ? acmeStory(acts, recorder) : globexStory(acts));
   } catch (error) {
@@ -62,6 +62,7 @@ async function play(node: NodeProcess, recorder: Recorder, options: DemoOptions)
   try {
     const tenants = [...new Set(SCENARIO.map(({ tenantId }) => tenantId))];
     await Promise.all(tenants.map((tenantId) => tenantPart(acts, recorder, tenantId)));
+    await acts.endZygotes();
   } finally {
     stop.abort();
     await sampling;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who places what in the demo.
+import type { StartMode } from '../host/controller-api.js';
 import { MIB } from '../protocol/units.js';
 import type { Ending, PlannedContainer } from './recording.js';
 
@@ -9,6 +10,7 @@ function planned(
   functionId: string,
   memoryMib: number,
   ending: Ending = 'stopped',
+  startMode: StartMode = 'CRUN',
 ): PlannedContainer {
   return {
     name: `${tenantId}/${name}`,
@@ -16,6 +18,7 @@ function planned(
     functionId,
     memoryBytes: memoryMib * MIB,
     ending,
+    startMode,
   };
 }
 
@@ -27,7 +30,8 @@ export const PAUSED = planned('acme', 'image-1', 'image', 160);
 export const OVERRUN = planned('acme', 'json-2', 'json', 64, 'overrun');
 /** Two of one function in one VM. */
 export const TWINS = [
-  planned('acme', 'html-1', 'html', 64),
+  // After it the node makes a zygote of the function.
+  planned('acme', 'html-1', 'html', 64, 'stopped', 'AUTO'),
   planned('acme', 'html-2', 'html', 64),
 ] as const;
 /** Ends by a fault of its own. */
@@ -36,6 +40,9 @@ export const KILLED = planned('globex', 'json-1', 'json', 64, 'killed');
 export const HOLDER = planned('globex', 'linalg-1', 'linalg', 160);
 /** Stopped first, while its neighbours go on. */
 export const FIRST_STOPPED = planned('globex', 'html-1', 'html', 64);
+
+/** Placed when the others run: forked from the zygote, where the guest can. */
+export const FORKED = planned('acme', 'html-3', 'html', 64, 'stopped', 'AUTO');
 
 export const SCENARIO: readonly PlannedContainer[] = [
   ...TWINS,
@@ -47,6 +54,7 @@ export const SCENARIO: readonly PlannedContainer[] = [
   KILLED,
   HOLDER,
   planned('globex', 'compress-1', 'compress', 64),
+  FORKED,
 ];
 
 export const IDLE_ALLOCATES_MIB = 64;

@@ -8,6 +8,7 @@ import type { Recorder } from './recorder.js';
 import type { PlannedContainer } from './recording.js';
 import {
   FIRST_STOPPED,
+  FORKED,
   HOLDER,
   HOLDER_ALLOCATES_MIB,
   IDLE,
@@ -77,14 +78,17 @@ export async function acmeStory(acts: Acts, recorder: Recorder): Promise<void> {
   await acts.resume(PAUSED);
   await askAll(acts, [IDLE, PAUSED], 'after the reclaim');
 
+  await acts.place(FORKED);
+  await acts.ask(FORKED);
+
   await acts.endByRequest(
     OVERRUN,
     `allocate?mib=${OVERRUN_ALLOCATES_MIB}`,
     'overrun',
     `asks for ${OVERRUN_ALLOCATES_MIB} MiB in a zone of ${formatSize(OVERRUN.memoryBytes)}`,
   );
-  await askAll(acts, [TWINS[0], IDLE], 'after the neighbour’s overrun');
-  for (const plan of [IDLE, PAUSED, ...TWINS]) await acts.stop(plan);
+  await askAll(acts, [TWINS[0], IDLE, FORKED], 'after the neighbour’s overrun');
+  for (const plan of [IDLE, PAUSED, FORKED, ...TWINS]) await acts.stop(plan);
 }
 
 /** A stop while neighbours work, a crash, a stop of one that holds memory. */

@@ -61,7 +61,7 @@ function life(plan: PlannedContainer, at: number): Life {
 function viewOf({ plan, toMs, mib }: Life, at: number, start: number): ContainerView {
   const residentBytes = Math.round(mib(toMs - STEP_MS) * 256) * 4096;
   return {
-    containerId: `c-00000000000${at}` as ContainerId,
+    containerId: `c-00000000000${at.toString(16)}` as ContainerId,
     sandboxId: VMS[plan.tenantId] as SandboxId,
     tenantId: plan.tenantId as TenantId,
     functionId: plan.functionId as FunctionId,

@@ -35,7 +35,7 @@ t.test('the series of a VM hold its own containers alone', async (t) => {
   t.same(
     all.map(({ tenant, containers }) => [tenant, containers.length]),
     [
-      ['acme', 5],
+      ['acme', 6],
       ['globex', 5],
     ],
   );

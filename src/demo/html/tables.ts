@@ -45,6 +45,12 @@ export function containersTable(
 <tbody>${containers.map(row)}</tbody></table>`;
 }
 
+const STARTS = new Map([
+  ['COLD', 'by crun, with a new VM'],
+  ['WARM_SANDBOX', 'by crun, into a running VM'],
+  ['ZYGOTE', 'forked from a zygote'],
+]);
+
 export function startsTable(
   containers: readonly ContainerReport[],
   slots: ReadonlyMap<string, number>,
@@ -59,7 +65,7 @@ export function startsTable(
     const cell = (us: number | undefined) =>
       markup`<td class="n">${us === undefined ? '–' : ms(us)}</td>`;
     return markup`<tr><td class="id"><span class="chip chip-${slots.get(container.name) ?? 1}"></span>${container.name}</td>
-<td>${container.startKind === 'COLD' ? 'with a new VM' : 'into a running VM'}</td>${names.map((name) => cell(stages.get(name)))}${cell(container.plugGuestUs)}<td class="n">${ms(container.startUs)}</td></tr>
+<td>${STARTS.get(container.startKind) ?? container.startKind}</td>${names.map((name) => cell(stages.get(name)))}${cell(container.plugGuestUs)}<td class="n">${ms(container.startUs)}</td></tr>
 `;
   };
   return markup`<table><thead><tr><th>container</th><th>start</th>${names.map(
