@@ -23,7 +23,7 @@ declare const CZONE_VERSION: string;
 const STATE_DIRECTORY = '/run/czone';
 const CGROUP_ROOT = '/sys/fs/cgroup';
 const PORT_NAME = 'czone.agent';
-/** A namespace costs the guest's kernel some 100 KiB. */
+/** Few, for each takes memory of the guest's kernel. */
 const NAMESPACES_AHEAD = 4;
 
 function complain(message: string): void {
