@@ -74,13 +74,22 @@ export function zoneTable({ zones, reports }: Pick<BenchResult, 'zones' | 'repor
   };
 }
 
-export const FAULT_HEAD = ['A PAGE', '>UNPATCHED', '>OUTSIDE', '>OUTSIDE, ZONE LIVE', '>IN ZONE'];
+export const FAULT_HEAD = [
+  'A PAGE',
+  '>UNPATCHED',
+  '>OUTSIDE',
+  '>OUTSIDE, ZONE LIVE',
+  '>IN ZONE',
+  '>IN ONE OF 512 MIB',
+];
 
 export function faultRows(what: string, costs: readonly FaultCost[]): string[][] {
-  return costs.map(({ kind, unpatched, outside, outsideWithZone, zone }) => [
+  return costs.map(({ kind, unpatched, outside, outsideWithZone, zone, largeZone }) => [
     `${kind}, ${what}`,
     String(unpatched),
-    ...[outside, outsideWithZone, zone].map((value) => `${value} (${percent(value, unpatched)})`),
+    ...[outside, outsideWithZone, zone, largeZone].map(
+      (value) => `${value} (${percent(value, unpatched)})`,
+    ),
   ]);
 }
 

@@ -12,15 +12,26 @@ t.test('faults are set beside those of the unpatched kernel', async (t) => {
     [
       fault('anon', 'outside', 1002),
       fault('anon', 'zone', 995),
+      fault('anon', 'large-zone', 999),
       fault('anon', 'outside-with-zone', 1001),
     ].join('\n'),
   );
   const costs = costsOf(unpatched, patched, ({ medianTicks }) => medianTicks);
   t.same(costs, [
-    { kind: 'anon', unpatched: 1000, outside: 1002, outsideWithZone: 1001, zone: 995 },
+    {
+      kind: 'anon',
+      unpatched: 1000,
+      outside: 1002,
+      outsideWithZone: 1001,
+      zone: 995,
+      largeZone: 999,
+    },
   ]);
   t.same(faultRows('instructions', costs), [
-    ['anon, instructions', '1000', '1002 (+0.20 %)', '1001 (+0.10 %)', '995 (-0.50 %)'],
+    [
+      'anon, instructions',
+      ...['1000', '1002 (+0.20 %)', '1001 (+0.10 %)', '995 (-0.50 %)', '999 (-0.10 %)'],
+    ],
   ]);
 });
 
