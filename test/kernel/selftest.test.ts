@@ -7,8 +7,7 @@ import { ensureArtifact } from '../../src/artifacts/ensure.js';
 import type { Case, Program } from '../../src/kernel-dev/ktap.js';
 import { runSelftests } from '../../src/kernel-dev/selftests.js';
 
-// Ten minutes or so under software emulation on an idle machine of two cores, a
-// thousand forks and the search for leaks among them; a busy one gets four times that.
+// Under software emulation on two cores that had other VMs to run, it took 17 minutes.
 const BOOT_TIMEOUT_MS = 40 * 60_000;
 // Building the debug kernel from nothing comes before.
 const BUILD_TIMEOUT_MS = 60 * 60_000;
