@@ -116,6 +116,16 @@ await t.test('its pages lie in its zone; what it shares is the zygote’s', asyn
   t.ok((ended.memoryReturn?.residentBytes ?? 0) < 16 * MIB, 'and no more');
 });
 
+await t.test('what it only reads stays shared', async (t) => {
+  const forked = await place('ZYGOTE');
+  t.equal((await fetch(forked.endpoint)).status, 200);
+  const [process] = await client.inspect(forked.containerId);
+  // 450 of its own; 1060 when objects count their references and holes are used again.
+  t.ok((process?.anonymous.inZone ?? 0) < 700, `${process?.anonymous.inZone} pages of its own`);
+  t.ok((process?.anonymous.outside ?? 0) > 2000, `${process?.anonymous.outside} pages shared`);
+  await stop(forked);
+});
+
 await t.test('no two containers have random bytes, a UUID or a TLS key in common', async (t) => {
   const views = await Promise.all([place('ZYGOTE'), place('ZYGOTE'), place('ZYGOTE')]);
   const values = await Promise.all(

@@ -16,7 +16,11 @@ SEED_BYTES = 64
 def prepare():
     """In the zygote: loads what renew() will need, so that all children share it."""
     if maps_library('libcrypto.so'):
-        import _ssl  # noqa: F401
+        import _ssl
+
+        # Its generators are made at their first use, and with them a MiB of tables.
+        renew_openssl()
+        _ssl.RAND_bytes(SEED_BYTES)
 
 
 def maps_library(name):

@@ -12,7 +12,6 @@ A handler may have two hooks:
 """
 
 import fcntl
-import gc
 import os
 import socket
 import stat
@@ -21,6 +20,7 @@ import sys
 import traceback
 
 import identity
+import sharing
 
 # The channel, and the daemon's end of it, which only a new daemon takes.
 CHANNEL_FD = 3
@@ -181,9 +181,7 @@ def main():
         refusal.refuse(0, f'the function can not be loaded: {type(error).__name__}: {error}')
         raise
     identity.prepare()
-    # What lives now lives in every child: the collector would write to all of it.
-    gc.collect()
-    gc.freeze()
+    sharing.share()
     zygote.serve()
     return 0
 

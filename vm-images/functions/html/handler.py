@@ -6,7 +6,7 @@ POST /          {"title": text, "rows": [{"name": text, "amount": number}]}
 """
 
 from jinja2 import Environment
-from serve import BadRequest, Response
+from serve import BadRequest, Request, Response
 
 MAX_ROWS = 10000
 
@@ -46,7 +46,7 @@ def checked(document):
 
 
 def before_fork():
-    template.render(title='', rows=[{'name': '', 'amount': 0}])
+    handle(Request('GET', '/', '', {}, b''))
 
 
 def handle(request):

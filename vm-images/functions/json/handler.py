@@ -8,7 +8,7 @@ POST /          {"orders": [{"customer": text, "lines":
 
 import json
 
-from serve import BadRequest, json_response
+from serve import BadRequest, Request, json_response
 
 MAX_ORDERS = 10000
 
@@ -66,6 +66,10 @@ def made_up(count):
             for at in range(count)
         ]
     }
+
+
+def before_fork():
+    handle(Request('GET', '/', '', {}, b''))
 
 
 def handle(request):

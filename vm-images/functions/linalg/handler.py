@@ -8,7 +8,7 @@ Answers are rounded to what every processor agrees on.
 """
 
 import numpy
-from serve import BadRequest, json_response
+from serve import BadRequest, Request, json_response
 
 MAX_N = 512
 DIGITS = 6
@@ -46,8 +46,7 @@ def posted(document):
 
 
 def before_fork():
-    numpy.linalg.solve(made_up(4, 1), numpy.arange(4.0))
-    numpy.linalg.eigvalsh(numpy.eye(4))
+    handle(Request('GET', '/', 'n=4', {}, b''))
 
 
 def handle(request):
