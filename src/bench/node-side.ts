@@ -14,8 +14,8 @@ import { MIB } from '../protocol/units.js';
 export const MEMORY_BYTES = 48 * MIB;
 const TENANT = 'bench';
 
-/** How the runtime comes to be. A node that can fork from zygotes adds a way here. */
-export const STARTS = ['crun'] as const;
+/** How the runtime comes to be. */
+export const STARTS = ['crun', 'zygote'] as const;
 export type Start = (typeof STARTS)[number];
 
 export interface NodeSideOptions {
@@ -54,12 +54,13 @@ export class NodeSide {
   }
 
   /** One more container, until the host has its first answer. */
-  async add(): Promise<{ readonly ms: number; readonly view: ContainerView }> {
+  async add(start: Start): Promise<{ readonly ms: number; readonly view: ContainerView }> {
     const startMs = performance.now();
     const view = await this.#node.client.place({
       tenantId: TENANT,
       functionId: this.#options.functionId,
       memoryBytes: MEMORY_BYTES,
+      startMode: start === 'zygote' ? 'ZYGOTE' : 'CRUN',
     });
     const response = await fetch(`${view.endpoint}${this.#options.requestPath}`);
     await response.arrayBuffer();
@@ -72,16 +73,24 @@ export class NodeSide {
 
   /** Guest memory, VMMs and the controller. */
   async hostBytes(): Promise<number> {
+    return (await this.parts()).reduce((sum, [, bytes]) => sum + bytes, 0);
+  }
+
+  /** The same, part by part. */
+  async parts(): Promise<readonly (readonly [part: string, bytes: number])[]> {
     const { sandboxes } = await this.#node.client.memory();
     const { pid } = await this.#node.client.info();
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
     const kib = (name: string) =>
       Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
-    const controller = (kib('Pss_Anon') + kib('Pss_File')) * 1024;
-    return sandboxes.reduce(
-      (sum, { residentBytes, vmmBytes }) => sum + residentBytes + vmmBytes,
-      controller,
-    );
+    const sum = (of: (sandbox: (typeof sandboxes)[number]) => number) =>
+      sandboxes.reduce((bytes, sandbox) => bytes + of(sandbox), 0);
+    return [
+      ['zones', sum(({ zonesResidentBytes }) => zonesResidentBytes)],
+      ['guest kernel, daemon, caches', sum((one) => one.residentBytes - one.zonesResidentBytes)],
+      ['VMM', sum(({ vmmBytes }) => vmmBytes)],
+      ['controller', (kib('Pss_Anon') + kib('Pss_File')) * 1024],
+    ];
   }
 
   async close(): Promise<void> {
