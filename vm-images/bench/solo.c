@@ -26,8 +26,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PORT "/dev/vport0p1"
-enum { ARGUMENTS_MAX = 32, TRIES = 2000, TRY_US = 2000 };
+#define PORT "virtio-serial port"
+/* VIRTIO_DEVICES: more than such a machine has. */
+enum { ARGUMENTS_MAX = 32, TRIES = 2000, TRY_US = 2000, VIRTIO_DEVICES = 8 };
 
 static void die(const char *what)
 {
@@ -105,13 +106,26 @@ static void network(void)
 	close(fd);
 }
 
+/* Its name has the number of the virtio device, which depends on the machine. */
+static int open_port(void)
+{
+	char path[32];
+	int n, fd = -1;
+
+	for (n = 0; n < VIRTIO_DEVICES && fd < 0; n++) {
+		snprintf(path, sizeof(path), "/dev/vport%dp1", n);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	return fd;
+}
+
 static void wait_for_host(void)
 {
 	char byte;
 	int tries, fd = -1;
 
 	for (tries = 0; tries < TRIES && fd < 0; tries++) {
-		fd = open(PORT, O_RDWR | O_CLOEXEC);
+		fd = open_port();
 		if (fd < 0)
 			usleep(TRY_US);
 	}
