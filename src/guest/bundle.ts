@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container's directory: crun's bundle, the FIFOs of its output, and what a
 // restarted daemon must know of it.
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, parseContainerId, parseZoneId, type ZoneId } from '../protocol/ids.js';
+import { mkdir, type OpenFile, open, readFile, rename, writeFile } from './memory-files.js';
 import type { GuestAddon } from './native.js';
 import { type NamespaceName, parseNamespaceName } from './network.js';
 import type { Role } from './request.js';
@@ -94,7 +86,7 @@ export class Bundle {
   }
 
   /** Both FIFOs, for reading and writing: see log-reader.ts. */
-  async openOutputs(): Promise<readonly [FileHandle, FileHandle]> {
+  async openOutputs(): Promise<readonly [OpenFile, OpenFile]> {
     const [stdout, stderr] = this.outputPaths;
     return [await open(stdout, 'r+'), await open(stderr, 'r+')];
   }

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container's cgroup: the only file that knows cgroup v2's names.
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rmdir,
-  writeFile,
-} from 'node:fs/promises';
+import { readdir, rmdir, writeFile as writeSlowly } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ContainerId, parseContainerId } from '../protocol/ids.js';
+import { mkdir, type OpenFile, open, readFile, writeFile } from './memory-files.js';
 
 export interface CgroupLimits {
   readonly memoryBytes: number;
@@ -66,7 +59,7 @@ export class Cgroup {
   }
 
   /** A descriptor of the directory, for clone3. */
-  openDirectory(): Promise<FileHandle> {
+  openDirectory(): Promise<OpenFile> {
     return open(this.directory, 'r');
   }
 
@@ -117,7 +110,10 @@ export class Cgroup {
   async reclaim(bytes: number): Promise<{ reclaimedBytes: number; swappedBytes: number }> {
     const swapBytes = () => this.#number('memory.swap.current');
     const [usedBefore, swapBefore] = await Promise.all([this.memoryCurrentBytes(), swapBytes()]);
-    await this.#write('memory.reclaim', String(bytes)).catch((error: NodeJS.ErrnoException) => {
+    const asked = writeSlowly(join(this.directory, 'memory.reclaim'), String(bytes), {
+      flag: 'r+',
+    });
+    await asked.catch((error: NodeJS.ErrnoException) => {
       // Not as much was there; what was has been taken.
       if (error.code !== 'EAGAIN') throw error;
     });

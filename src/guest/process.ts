@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What /proc and the first process tell of a process, live or ended.
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readFile } from './memory-files.js';
 import type { WaitResult } from './native.js';
 
 /** Field 22 of /proc/<pid>/stat, clock ticks since boot; null when the process is gone. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container's process made by crun, in the container's zone and cgroup.
-import type { FileHandle } from 'node:fs/promises';
 import { CzoneError } from '../protocol/errors.js';
 import type { ContainerId } from '../protocol/ids.js';
 import type { Bundle } from './bundle.js';
 import type { ContainerCgroup } from './cgroup.js';
 import { CRUN_ENVIRONMENT, CRUN_PATH, crunRunArguments } from './crun.js';
+import type { OpenFile } from './memory-files.js';
 import type { WaitResult } from './native.js';
 import type { NamespaceName } from './network.js';
 import { ociConfig } from './oci-config.js';
@@ -19,7 +19,7 @@ export interface Made {
   readonly bundle: Bundle;
   readonly cgroup: ContainerCgroup;
   readonly zoneFd: number;
-  readonly outputs: readonly [FileHandle, FileHandle];
+  readonly outputs: readonly [OpenFile, OpenFile];
   /** null: a zygote's, which leads nowhere. */
   readonly namespace: NamespaceName | null;
   /** It is being stopped. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container's process forked from a zygote: a helper makes the sandbox and gives it to
 // the zone, the zygote forks into both. The child is the daemon's own.
-import { open } from 'node:fs/promises';
+import { open } from './memory-files.js';
 import type { SandboxFailure, SandboxStep } from './native.js';
 import { ociConfig } from './oci-config.js';
 import { findFirstProcess, findLostChildren } from './process.js';

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A container's start: parts, process, readiness. By a zygote where one is at hand and
 // can; by crun otherwise.
-import type { FileHandle } from 'node:fs/promises';
 import { CzoneError } from '../protocol/errors.js';
 import type { ContainerParts } from './container-parts.js';
 import { watchProcess } from './first-process.js';
+import type { OpenFile } from './memory-files.js';
 import type { ContainerSpec } from './request.js';
 import { type Made, startByCrun } from './start-by-crun.js';
 import { startByZygote } from './start-by-zygote.js';
@@ -68,7 +68,7 @@ async function attach(parts: ContainerParts, way: Way): Promise<void> {
   else if (parts.namespace !== null) await network.add(parts.id, parts.address);
 }
 
-type Outputs = readonly [FileHandle, FileHandle];
+type Outputs = readonly [OpenFile, OpenFile];
 
 async function create(
   start: StartParts,

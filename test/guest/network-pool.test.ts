@@ -11,12 +11,12 @@ function recorded(size: number, fail = () => false) {
       made.push([...names]);
     },
   };
-  const pool = new NetworkPool(network, size, (message) => complaints.push(message));
+  const pool = new NetworkPool(network, size, (message) => complaints.push(message), 1);
   return { pool, made, complaints };
 }
 
 const settled = async () => {
-  for (let n = 0; n < 5; n++) await new Promise(setImmediate);
+  await new Promise((resolve) => setTimeout(resolve, 20));
 };
 
 t.test('nothing is made before somebody asks; then as many as are to lie ready', async (t) => {
@@ -37,6 +37,17 @@ t.test('one that is taken is nobody else’s, and is made up for', async (t) => 
   await settled();
   t.equal(new Set([...taken, ...made.flat()]).size, made.flat().length);
   t.equal(made.flat().length, 4);
+});
+
+t.test('nothing is made while they are taken one after another', async (t) => {
+  const { pool, made } = recorded(3);
+  pool.fill();
+  await settled();
+  await pool.take();
+  await pool.take();
+  t.equal(made.flat().length, 3, 'not yet');
+  await settled();
+  t.equal(made.flat().length, 5);
 });
 
 t.test('who comes when none is left gets one that is made for it', async (t) => {

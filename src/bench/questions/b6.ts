@@ -187,7 +187,8 @@ function findings(measurements: readonly Measurement[]): Finding[] {
       SOLO_KINDS.map((kind): Finding => {
         const { less, ours } = beside(start, kind);
         const what = `${count} × ${startTitle(start)} beside ${startTitle(kind)}`;
-        if (start !== 'zygote' || count !== BAR_COUNT) return { what, ours, bar: 'told', met: null };
+        if (start !== 'zygote' || count !== BAR_COUNT)
+          return { what, ours, bar: 'told', met: null };
         const bar = `at most ${change(-ZYGOTE_BARS[kind])}`;
         return { what, ours, bar, met: less <= -ZYGOTE_BARS[kind] };
       }),
