@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our side of B5 and B6: a node of its own, its containers, and all that it costs.
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,9 +99,18 @@ export class NodeSide {
   }
 }
 
+const run = promisify(execFile);
+
+/** Drops files from the host's page cache, as far as nobody maps them. */
+export async function dropFromCache(paths: readonly string[]): Promise<void> {
+  for (const path of paths.filter(existsSync)) {
+    await run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none']);
+  }
+}
+
 /** Bytes of files that the host's page cache holds: on the bill of who reads them. */
 export async function cachedBytes(paths: readonly string[]): Promise<number> {
-  const { stdout } = await promisify(execFile)('fincore', ['-b', '-n', '-o', 'RES', ...paths]);
+  const { stdout } = await run('fincore', ['-b', '-n', '-o', 'RES', ...paths]);
   return stdout
     .trim()
     .split('\n')

@@ -54,6 +54,26 @@ function answers({ containers }: Recording): CheckVerdict {
   return verdict('every answer right', problems, `${right} requests answered right`);
 }
 
+function forked({ containers }: Recording): CheckVerdict {
+  const views = containers.flatMap(({ view }) => (view === null ? [] : [view]));
+  const seconds = (byZygote: boolean) =>
+    views
+      .filter(({ zygoteId, startKind }) => (zygoteId !== null) === byZygote && startKind !== 'COLD')
+      .map(({ stages }) => stages.reduce((sum, { durationUs }) => sum + durationUs, 0) / 1e6);
+  const ours = seconds(true);
+  const others = seconds(false);
+  const problems =
+    ours.length > 0
+      ? []
+      : [`no container was forked from a zygote (${views.at(-1)?.startReason ?? 'none placed'})`];
+  return verdict(
+    'a function’s next container is forked from its zygote',
+    problems,
+    `${ours.length} forked, in ${Math.max(...ours).toFixed(2)} s at most; the others took ` +
+      `${Math.min(...others).toFixed(2)} s by crun at least, in a VM that ran`,
+  );
+}
+
 function trustDomains({ containers }: Recording): CheckVerdict {
   const tenants = new Map<string, Set<string>>();
   for (const { view } of containers) {
@@ -180,6 +200,7 @@ export function verdicts(recording: Recording): CheckVerdict[] {
   return [
     placement,
     answers,
+    forked,
     trustDomains,
     endings,
     returnedWhole,

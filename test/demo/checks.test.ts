@@ -44,6 +44,14 @@ t.test('a container that was never placed', async (t) => {
   t.match(failed, [/containers placed: globex\/compress-1 was not placed/]);
 });
 
+t.test('nobody was forked from a zygote', async (t) => {
+  const failed = failedAfter((recording) => {
+    changeView(recording, 10, { zygoteId: null, startReason: 'the zygote has ended' });
+    return undefined;
+  });
+  t.match(failed, [/no container was forked from a zygote \(the zygote has ended\)/]);
+});
+
 t.test('two tenants in one VM', async (t) => {
   const failed = failedAfter((recording) => {
     changeView(recording, 9, { sandboxId: 'vm-0a0a0a0a' as SandboxId });

@@ -61,7 +61,15 @@ class DemoController extends FakeController {
       }
     });
     const { port } = server.address() as AddressInfo;
-    return this.#put(containerId, { endpoint: `http://127.0.0.1:${port}` });
+    const mother = this.containers().find(
+      ({ tenantId, functionId }) =>
+        tenantId === request.tenantId && functionId === request.functionId,
+    );
+    const forked = request.startMode === 'AUTO' && mother?.containerId !== containerId;
+    return this.#put(containerId, {
+      endpoint: `http://127.0.0.1:${port}`,
+      zygoteId: forked ? (mother?.containerId ?? null) : null,
+    });
   }
 
   override async stop(containerId: ContainerId): Promise<ContainerView> {

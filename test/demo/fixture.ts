@@ -4,6 +4,7 @@
 import type { PlannedContainer, Recording, Sample } from '../../src/demo/recording.js';
 import {
   FIRST_STOPPED,
+  FORKED,
   HOLDER,
   IDLE,
   KILLED,
@@ -76,7 +77,7 @@ function viewOf({ plan, toMs, mib }: Life, at: number, start: number): Container
     startKind: plan === TWINS[0] || plan === FIRST_STOPPED ? 'COLD' : 'WARM_SANDBOX',
     placementReason: 'its tenant’s VM has room',
     startReason: 'the function has no zygote in this VM yet',
-    zygoteId: null,
+    zygoteId: plan === FORKED ? ('c-0000000000ff' as ContainerId) : null,
     stages: [
       ...(plan === TWINS[0] || plan === FIRST_STOPPED
         ? [{ name: 'vm' as const, durationUs: 8_312_000 }]

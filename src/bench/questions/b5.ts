@@ -42,7 +42,7 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
     const first = await node.add('crun');
     await node.remove(first.view.containerId);
     await node.remove((await node.add('zygote')).view.containerId);
-    const machine = await soloMachine(context, first.view.imageDigest);
+    const machine = await soloMachine(context);
     for (const kind of SOLO_KINDS) {
       fleets.push(await SoloFleet.open(machine, context.machine.addon, kind));
     }

@@ -9,7 +9,7 @@ import {
   type Mode,
   valuesOf,
 } from '../measurement.js';
-import { cachedBytes, NodeSide, STARTS, type Start } from '../node-side.js';
+import { cachedBytes, dropFromCache, NodeSide, STARTS, type Start } from '../node-side.js';
 import type { BenchContext, Finding, Guarded, Plot, Question, Table } from '../question.js';
 import { change } from '../report/numbers.js';
 import { linePlot } from '../report/plots.js';
@@ -33,26 +33,28 @@ const MARGINAL_BAR_MIB = 3;
 const SETTLE_MS = 5_000;
 
 async function measure(context: BenchContext, into: Measurements): Promise<void> {
-  let machine: SoloMachine | null = null;
-  for (const start of STARTS) machine = await measureOurs(context, into, start);
-  if (machine !== null) await measureSolos(context, into, machine);
+  const machine = await soloMachine(context);
+  // First: a node flattens the image that the others mount, too.
+  for (const start of STARTS) await measureOurs(context, into, machine, start);
+  await measureSolos(context, into, machine);
 }
 
-/** What the others run is what the node has just run. */
 async function measureOurs(
   context: BenchContext,
   into: Measurements,
+  machine: SoloMachine,
   start: Start,
-): Promise<SoloMachine> {
+): Promise<void> {
+  const rootfs = `${await context.ensure('rootfs')}/rootfs.erofs`;
+  // Whoever built them, or ran before, has left them there.
+  await dropFromCache([rootfs, machine.imagePath]);
   const node = await NodeSide.open({
     ...context,
     functionId: FUNCTION_ID,
     requestPath: REQUEST_PATH,
   });
   try {
-    const rootfs = `${await context.ensure('rootfs')}/rootfs.erofs`;
-    const first = await node.add(start);
-    const machine = await soloMachine(context, first.view.imageDigest);
+    await node.add(start);
     await upTo(
       COUNTS[context.mode],
       1,
@@ -68,7 +70,6 @@ async function measureOurs(
         context.say(`b6: ${count} × ${startTitle(start)}: ${Math.round(bytes / MIB)} MiB`);
       },
     );
-    return machine;
   } finally {
     await node.close();
   }
@@ -80,6 +81,7 @@ async function measureSolos(
   machine: SoloMachine,
 ): Promise<void> {
   for (const kind of SOLO_KINDS) {
+    await dropFromCache([machine.imagePath]);
     const fleet = await SoloFleet.open(machine, context.machine.addon, kind);
     try {
       await upTo(

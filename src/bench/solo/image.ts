@@ -14,13 +14,18 @@ const Config = z.object({
   }),
 });
 
+/** Of the manifest of an OCI layout that was built here. */
+export async function digestOf(layoutDir: string): Promise<string> {
+  const index: unknown = JSON.parse(await readFile(join(layoutDir, 'index.json'), 'utf8'));
+  return Index.parse(index).manifests[0]?.digest ?? '';
+}
+
 /** Entrypoint and command of an OCI layout that was built here. */
 export async function commandOf(layoutDir: string): Promise<string[]> {
   const read = async (...path: string[]): Promise<unknown> =>
     JSON.parse(await readFile(join(layoutDir, ...path), 'utf8'));
   const blob = (digest: string) => read('blobs', ...digest.split(':'));
-  const [first] = Index.parse(await read('index.json')).manifests;
-  const manifest = Manifest.parse(await blob(first?.digest ?? ''));
+  const manifest = Manifest.parse(await blob(await digestOf(layoutDir)));
   const { config } = Config.parse(await blob(manifest.config.digest));
   return [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
 }

@@ -3,22 +3,23 @@
 import { join } from 'node:path';
 import { defaultCacheDir } from '../../artifacts/cache.js';
 import type { BenchContext } from '../question.js';
-import { commandOf, flattenedPath } from './image.js';
+import { commandOf, digestOf, flattenedPath } from './image.js';
 import type { SoloMachine } from './solo-vm.js';
 
 export const FUNCTION_ID = 'html';
 export const REQUEST_PATH = '/?rows=20';
 
-/** `digest`: of the image that a node has just started, and so flattened. */
-export async function soloMachine(context: BenchContext, digest: string): Promise<SoloMachine> {
+/** Its image is there once a node has started it, and so flattened it. */
+export async function soloMachine(context: BenchContext): Promise<SoloMachine> {
   const { machine } = context;
+  const layout = await context.ensure(`function-${FUNCTION_ID}`);
   return {
     qemuPath: machine.qemuPath,
     accelerator: machine.accelerator,
     kernelPath: machine.kernels.czone,
     initramfsPath: join(await context.ensure('bench-guest'), 'solo.cpio.gz'),
-    imagePath: flattenedPath(defaultCacheDir(), digest),
-    command: await commandOf(await context.ensure(`function-${FUNCTION_ID}`)),
+    imagePath: flattenedPath(defaultCacheDir(), await digestOf(layout)),
+    command: await commandOf(layout),
     requestPath: REQUEST_PATH,
     signal: context.signal,
   };
