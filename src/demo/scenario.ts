@@ -30,9 +30,9 @@ export const PAUSED = planned('acme', 'image-1', 'image', 160);
 export const OVERRUN = planned('acme', 'json-2', 'json', 64, 'overrun');
 /** Two of one function in one VM. */
 export const TWINS = [
-  // After it the node makes a zygote of the function.
-  planned('acme', 'html-1', 'html', 64, 'stopped', 'AUTO'),
-  planned('acme', 'html-2', 'html', 64),
+  planned('acme', 'html-1', 'html', 64),
+  // The node makes a zygote of the function first.
+  planned('acme', 'html-2', 'html', 64, 'stopped', 'ZYGOTE'),
 ] as const;
 /** Ends by a fault of its own. */
 export const KILLED = planned('globex', 'json-1', 'json', 64, 'killed');
@@ -41,7 +41,7 @@ export const HOLDER = planned('globex', 'linalg-1', 'linalg', 160);
 /** Stopped first, while its neighbours go on. */
 export const FIRST_STOPPED = planned('globex', 'html-1', 'html', 64);
 
-/** Placed when the others run: forked from the zygote, where the guest can. */
+/** Placed when the others run: forked from the zygote that is there by then. */
 export const FORKED = planned('acme', 'html-3', 'html', 64, 'stopped', 'AUTO');
 
 export const SCENARIO: readonly PlannedContainer[] = [

@@ -17,20 +17,28 @@ export async function readStartTime(procRoot: string, pid: number): Promise<stri
 const ORPHANS_SEARCHED = 64;
 
 /**
- * Children of crun's that ended with it and came to this process, their subreaper:
- * one a container, which makes the pid namespace. Nobody else would reap them.
- * Only those named crun: Node's own children are Node's to wait for.
+ * Children of crun's that came to this process, their subreaper, when it ended: one a
+ * container, which makes the pid namespace. Nobody else would reap them. Only those
+ * named crun: Node's own children are Node's to wait for, as is another container's
+ * crun. `livePids`: of the container's cgroup, where one that has not ended yet still is.
  */
 export async function findRuntimeOrphans(
   procRoot: string,
   crunPid: number,
   containerPid: number | null,
+  livePids: readonly number[],
 ): Promise<number[]> {
-  const end = Math.min(containerPid ?? crunPid + ORPHANS_SEARCHED, crunPid + ORPHANS_SEARCHED);
   const orphans: number[] = [];
-  for (let pid = crunPid + 1; pid < end; pid++) {
+  const isOurs = async (pid: number, states: string) => {
     const stat = await readFile(join(procRoot, String(pid), 'stat'), 'utf8').catch(() => '');
-    if (stat.startsWith(`${pid} (crun) Z ${process.pid} `)) orphans.push(pid);
+    return new RegExp(`^${pid} \\(crun\\) ${states} ${process.pid} `).test(stat);
+  };
+  for (const pid of livePids) {
+    if (pid !== containerPid && (await isOurs(pid, '[A-Z]'))) orphans.push(pid);
+  }
+  const end = Math.min(containerPid ?? crunPid + ORPHANS_SEARCHED, crunPid + ORPHANS_SEARCHED);
+  for (let pid = crunPid + 1; pid < end; pid++) {
+    if (!orphans.includes(pid) && (await isOurs(pid, 'Z'))) orphans.push(pid);
   }
   return orphans;
 }

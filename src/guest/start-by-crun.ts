@@ -74,7 +74,8 @@ export async function startByCrun(
   mark('spawn');
   const status = await addon.waitPidfd(crun.pidfd);
   const pid = await bundle.readPid();
-  for (const orphan of await findRuntimeOrphans(around.procRoot, crun.pid, pid)) {
+  const live = await cgroup.pids().catch(() => []);
+  for (const orphan of await findRuntimeOrphans(around.procRoot, crun.pid, pid, live)) {
     void made.watch(orphan);
   }
   if (status.exitCode !== 0 || pid === null) throw await crunError(made, status);

@@ -65,7 +65,7 @@ class DemoController extends FakeController {
       ({ tenantId, functionId }) =>
         tenantId === request.tenantId && functionId === request.functionId,
     );
-    const forked = request.startMode === 'AUTO' && mother?.containerId !== containerId;
+    const forked = request.startMode !== 'CRUN' && mother?.containerId !== containerId;
     return this.#put(containerId, {
       endpoint: `http://127.0.0.1:${port}`,
       zygoteId: forked ? (mother?.containerId ?? null) : null,
