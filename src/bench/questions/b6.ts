@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // B6: how much of the host do N containers of one function take?
 
+import { join } from 'node:path';
 import { MIB } from '../../protocol/units.js';
 import {
   coordinates,
@@ -45,7 +46,7 @@ async function measureOurs(
   machine: SoloMachine,
   start: Start,
 ): Promise<void> {
-  const rootfs = `${await context.ensure('rootfs')}/rootfs.erofs`;
+  const rootfs = join(await context.ensure('rootfs'), 'rootfs.erofs');
   // Whoever built them, or ran before, has left them there.
   await dropFromCache([rootfs, machine.imagePath]);
   const node = await NodeSide.open({

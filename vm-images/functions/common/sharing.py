@@ -12,6 +12,7 @@ child ends, and no weak reference to it is ever called back.
 """
 
 import gc
+import os
 import struct
 import sys
 import sysconfig
@@ -39,11 +40,14 @@ def is_known_python():
         and struct.calcsize('P') == 8
         and not sysconfig.get_config_var('Py_GIL_DISABLED')
         and not sysconfig.get_config_var('Py_DEBUG')
+        # Another allocator has other holes, or none that an address would end at.
+        and not sys.flags.dev_mode
+        and 'PYTHONMALLOC' not in os.environ
     )
 
 
 def share():
-    """In the zygote, last of all. Without effect where Python is not known."""
+    """In the zygote, last of all. Only freezes the collector where Python is not known."""
     gc.collect()
     if is_known_python():
         make_immortal(reachable())
