@@ -83,6 +83,11 @@ touched() { # patches
   sed -n 's|^+++ b/\(.*\.c\)$|\1|p' "$@" | grep -v '^tools/' | sort -u
 }
 
+# A patch of tests and texts alone leaves the kernel as it was.
+touches_kernel() { # patch
+  sed -n 's|^+++ b/||p' "$1" | grep -qvE '^(tools|Documentation)/|^MAINTAINERS$'
+}
+
 # What W=1 and sparse say of files, without the numbers of lines.
 complaints() { # files
   local file objects=()
@@ -143,7 +148,7 @@ fi
 unpack
 mapfile -t series_files < <(touched "$here"/series/[0-9]*.patch)
 complaints "${series_files[@]}" >"$work/complaints.base"
-number=0
+number=0 rebuild=yes
 for patch in "$here"/series/[0-9]*.patch; do
   name=$(basename "$patch" .patch)
   case $name in 0000-*) continue ;; esac
@@ -162,8 +167,14 @@ for patch in "$here"/series/[0-9]*.patch; do
     die "$name: W=1 or sparse complains; see above"
   fi
   tests_compile >>"$log" 2>&1 || die "$name: the selftests do not compile; see $log"
+  if touches_kernel "$patch"; then rebuild=yes; fi
+  if [ "$rebuild" = no ]; then
+    echo "ok $number $name (the kernel is as before)"
+    continue
+  fi
   build >>"$log" 2>&1 || die "$name does not build; see $log"
   if grep -q 'warning:' "$log"; then die "$name: the compiler warns; see $log"; fi
+  rebuild=no
   if [ -n "$boot" ]; then
     boots "$work/$name.console" || die "$name does not boot; see $work/$name.console"
   fi
