@@ -28,10 +28,9 @@ export const IDLE = planned('acme', 'json-1', 'json', 128);
 export const PAUSED = planned('acme', 'image-1', 'image', 160);
 /** Asks for more than its zone holds. */
 export const OVERRUN = planned('acme', 'json-2', 'json', 64, 'overrun');
-/** Two of one function in one VM. */
+/** Two of one function in one VM; the node makes a zygote of it first, and forks both. */
 export const TWINS = [
-  planned('acme', 'html-1', 'html', 64),
-  // The node makes a zygote of the function first.
+  planned('acme', 'html-1', 'html', 64, 'stopped', 'ZYGOTE'),
   planned('acme', 'html-2', 'html', 64, 'stopped', 'ZYGOTE'),
 ] as const;
 /** Ends by a fault of its own. */

@@ -74,6 +74,7 @@ async function main(): Promise<void> {
   const identity = { version: CZONE_VERSION, instanceId: randomUUID() };
   const reclaim = new IdleReclaim({
     path: join(CGROUP_ROOT, 'system/memory.reclaim'),
+    namesPath: '/proc/sys/vm/drop_caches',
     trimHeap: () => addon.trimHeap(),
     collect: garbageCollector(),
   });

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the daemon as small as its work: after so many calls, and when none came for
-// a while, it collects what it has left over, and once after the start it gives back what that has touched
-// and an idle life does not need, mostly file pages of Node's own program (the first
-// call thereafter is slower).
-import { writeFile } from 'node:fs/promises';
+// Keeps the daemon, and what the kernel keeps for it, as small as their work: after so
+// many calls, and when none came for a while. Once after the start it gives back what
+// that has touched and an idle life does not need, mostly file pages of Node's own
+// program (the first call thereafter is slower).
+import { constants, writeFile } from 'node:fs/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 const QUIET_MS = 3000;
 /** V8 would let the heap grow by half before it looks; what is spread out then stays so. */
 const CALLS_PER_COLLECTION = 32;
+/** Each ended container leaves some 3 KiB of names. */
+const CALLS_PER_FORGETTING = 512;
+/** Unused dentries and inodes. */
+const FORGET = '2';
 /** More than the daemon has: as much as can be taken. */
 const RECLAIMED_BYTES = 256 * 1024 * 1024;
 
 export interface ReclaimParts {
   /** memory.reclaim of the daemon's own cgroup. */
   readonly path: string;
+  /**
+   * /proc/sys/vm/drop_caches. The names of a cgroup's files, with an inode and a kernfs
+   * node each, outlive the cgroup until memory is short: which the host wants back.
+   */
+  readonly namesPath: string;
   /** Gives free memory of the C heap back. */
   readonly trimHeap: () => void;
   /** A full collection of the JavaScript heap. */
@@ -36,6 +45,7 @@ export class IdleReclaim {
   answered(): void {
     this.#calls += 1;
     if (this.#calls % CALLS_PER_COLLECTION === 0) setImmediate(() => this.#collect());
+    if (this.#calls % CALLS_PER_FORGETTING === 0) this.#forgetNames();
     if (this.#timer) {
       this.#timer.refresh();
       return;
@@ -49,16 +59,29 @@ export class IdleReclaim {
 
   #run(): void {
     this.#collect();
+    this.#forgetNames();
     if (this.#started) return;
     this.#started = true;
-    // EAGAIN: not as much was there. ENOENT: a kernel without it.
-    writeFile(this.#parts.path, String(RECLAIMED_BYTES), { flag: 'r+' }).catch(() => {});
+    // EAGAIN: not as much was there.
+    tell(this.#parts.path, String(RECLAIMED_BYTES));
+  }
+
+  #forgetNames(): void {
+    tell(this.#parts.namesPath, FORGET);
   }
 
   #collect(): void {
     this.#parts.collect();
     this.#parts.trimHeap();
   }
+}
+
+/**
+ * Nothing depends on it. ENOENT: a kernel without it. Not even root opens such files for
+ * reading.
+ */
+function tell(path: string, text: string): void {
+  writeFile(path, text, { flag: constants.O_WRONLY }).catch(() => {});
 }
 
 /** V8's collector, which idle code never calls: nothing is allocated, so nothing forces it. */

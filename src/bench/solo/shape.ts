@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One container a VM, as small as it honestly gets: QEMU's microvm, the function's image
 // as its disk, an init that becomes the function. Pure: a shape in, arguments out.
+import { blockNode } from '../../host/vm/block-node.js';
 import { MIB } from '../../protocol/units.js';
 
 export interface SoloShape {
@@ -55,12 +56,8 @@ export function soloArguments(shape: SoloShape): string[] {
     ...['-chardev', `socket,id=qmp,server=on,wait=off,path=${shape.qmpSocketPath}`],
     ...['-mon', 'chardev=qmp,mode=control'],
     '-blockdev',
-    JSON.stringify({
-      driver: 'raw',
-      'node-name': 'image',
-      'read-only': true,
-      file: { driver: 'file', filename: shape.imagePath, 'read-only': true },
-    }),
+    // By the host's page cache: all of these VMs share it.
+    JSON.stringify(blockNode('image', shape.imagePath, false)),
     ...['-device', 'virtio-blk-device,drive=image'],
     '-netdev',
     `user,id=net,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:${shape.hostPort}-:${FUNCTION_PORT}`,

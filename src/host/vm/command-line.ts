@@ -4,6 +4,7 @@
 // Memory: two files. Boot memory lies at guest-physical 0, the zone region at 4 GiB.
 // QEMU takes two files as the memory of two NUMA nodes; the guest knows none.
 import { GIB, MIB } from '../../protocol/units.js';
+import { blockNode } from './block-node.js';
 import type { PageSize } from './page-size.js';
 
 export interface CommandLineOptions {
@@ -19,6 +20,8 @@ export interface CommandLineOptions {
   readonly pageSize: PageSize;
   readonly kernelPath: string;
   readonly rootfsPath: string;
+  /** See readsDirectly(). */
+  readonly rootfsDirect: boolean;
   readonly qmpSocketPath: string;
   readonly agentSocketPath: string;
   /** A root shell of the guest, for its operator; null: none. */
@@ -105,7 +108,8 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-device', 'virtio-balloon-pci,free-page-reporting=on'],
     ['-object', 'rng-builtin,id=rng'],
     ['-device', 'virtio-rng-pci,rng=rng'],
-    readOnlyDisk('root', options.rootfsPath),
+    // JSON, so that no character of the path needs escaping.
+    ['-blockdev', JSON.stringify(blockNode('root', options.rootfsPath, options.rootfsDirect))],
     ['-device', 'virtio-blk-pci,drive=root,serial=root'],
     ['-device', 'virtio-serial-pci,id=serial,max_ports=3'],
     [
@@ -159,13 +163,6 @@ function shellPort(socketPath: string): string[][] {
     ['-chardev', `socket,id=shell,server=on,wait=off,path=${escapeCommas(socketPath)}`],
     ['-device', `virtserialport,bus=serial.0,nr=2,chardev=shell,name=${SHELL_PORT}`],
   ];
-}
-
-/** A read-only image on the command line; JSON, so that no character needs escaping. */
-function readOnlyDisk(nodeName: string, path: string): string[] {
-  const file = { driver: 'file', filename: path, 'read-only': true };
-  const disk = { driver: 'raw', 'node-name': nodeName, 'read-only': true, file };
-  return ['-blockdev', JSON.stringify(disk)];
 }
 
 function rootPorts(count: number): string[][] {

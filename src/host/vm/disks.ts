@@ -2,6 +2,7 @@
 // Images attached to one VM: a read-only disk behind a root port each. An attached
 // image stays: the guest's page cache of it serves the next container too.
 
+import { blockNode, readsDirectly } from './block-node.js';
 import { imagePort } from './command-line.js';
 import type { QmpClient } from './qmp.js';
 
@@ -60,12 +61,8 @@ export class Disks {
     if (slot === -1) throw new Error(`image ${image.digest} has no slot`);
     const serial = diskSerial(image.digest);
     const node = `image-${serial}`;
-    await qmp.command('blockdev-add', {
-      driver: 'raw',
-      'node-name': node,
-      'read-only': true,
-      file: { driver: 'file', filename: image.path, 'read-only': true },
-    });
+    const direct = await readsDirectly(image.path);
+    await qmp.command('blockdev-add', blockNode(node, image.path, direct));
     try {
       await qmp.command('device_add', {
         driver: 'virtio-blk-pci',

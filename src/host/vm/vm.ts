@@ -12,6 +12,7 @@ import { LIMITS } from '../limits.js';
 import { processTable } from '../state/processes.js';
 import { RECORD_VERSION, writeRecord } from '../state/records.js';
 import type { VmPaths } from '../state/run-dir.js';
+import { readsDirectly } from './block-node.js';
 import { qemuArguments } from './command-line.js';
 import { MemoryFile } from './memory-file.js';
 import type { PageSize } from './page-size.js';
@@ -123,6 +124,7 @@ async function startProcess(options: VmOptions, memory: MemoryFile): Promise<Qem
       pageSize: options.pageSize,
       kernelPath: options.kernelPath,
       rootfsPath: options.rootfsPath,
+      rootfsDirect: await readsDirectly(options.rootfsPath),
       qmpSocketPath: paths.qmpSocket,
       agentSocketPath: paths.agentSocket,
       shellSocketPath: options.debugShell ? paths.shellSocket : null,

@@ -18,6 +18,7 @@ const options: CommandLineOptions = {
   pageSize: '4KiB',
   kernelPath: '/k/bzImage',
   rootfsPath: '/r/root,fs.erofs',
+  rootfsDirect: true,
   qmpSocketPath: '/run/a,b/qmp.sock',
   agentSocketPath: '/run/agent.sock',
   shellSocketPath: null,
@@ -54,6 +55,13 @@ t.test('commas in paths do not end an option', async (t) => {
   const args = qemuArguments(options);
   t.ok(args.some((arg) => arg.endsWith('path=/run/a,,b/qmp.sock')));
   t.match(JSON.parse(after(args, '-blockdev')), { file: { filename: '/r/root,fs.erofs' } });
+});
+
+t.test('the host keeps no second copy of what the guest caches', async (t) => {
+  const disk = (rootfsDirect: boolean): unknown =>
+    JSON.parse(after(qemuArguments({ ...options, rootfsDirect }), '-blockdev'));
+  t.match(disk(true), { 'read-only': true, file: { 'read-only': true, cache: { direct: true } } });
+  t.match(disk(false), { file: { cache: { direct: false } } });
 });
 
 t.test('a root port for the device and one for each image', async (t) => {
