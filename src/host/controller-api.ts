@@ -41,8 +41,10 @@ export type ExitReason =
   | 'STOPPED'
   | 'UNKNOWN'
   | 'SANDBOX_LOST';
+/** zygote: one had to be made first, because a start by it was asked for. */
 export type StageName =
   | 'vm'
+  | 'zygote'
   | 'image'
   | 'plug'
   | 'network'

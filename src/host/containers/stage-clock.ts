@@ -4,6 +4,7 @@ import type { Stage, StageName } from '../controller-api.js';
 
 const ORDER: readonly StageName[] = [
   'vm',
+  'zygote',
   'image',
   'plug',
   'network',

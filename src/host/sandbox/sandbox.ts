@@ -181,7 +181,10 @@ export class Sandbox implements GuestSide {
     const { zone, address } = container.facts;
     try {
       // A zygote can be made only in a VM that is there.
-      if (start.request.startMode === 'ZYGOTE') await this.whenReady();
+      if (start.request.startMode === 'ZYGOTE') {
+        const ready = () => this.whenReady();
+        await (start.waitsForVm ? start.clock.time('vm', ready) : ready());
+      }
       await this.zygotes.choose(start);
     } catch (error) {
       this.zones.cancel(zone.zoneId);

@@ -74,7 +74,7 @@ export class Zygotes {
         return;
       case 'zygote-first':
         this.#failures.delete(image.disk.digest);
-        await this.#makeOrRefuse(start).ready;
+        await start.clock.time('zygote', () => this.#makeOrRefuse(start).ready);
         this.#adopt(container, this.#entries.get(image.disk.digest), 'it was asked for so');
     }
   }

@@ -121,11 +121,16 @@ t.test('who asks for a zygote waits until it is ready', async (t) => {
   vm.gate = new Promise((resolve) => {
     open = resolve;
   });
-  const running = vm.run(vm.start('sha256:one', { startMode: 'ZYGOTE' }));
+  const start = vm.start('sha256:one', { startMode: 'ZYGOTE' });
+  const running = vm.run(start);
   await settled();
   t.match(vm.zygotes.views(), [{ state: 'STARTING' }]);
   open();
   t.equal((await running).view().startKind, 'ZYGOTE');
+  t.match(start.clock.stages(), [{ name: 'zygote' }], 'and is told how long');
+  const next = vm.start('sha256:one', { startMode: 'ZYGOTE' });
+  await vm.run(next);
+  t.strictSame(next.clock.stages(), [], 'the next one finds it');
 });
 
 t.test('without room there is no zygote: crun for most, an error for who asks', async (t) => {

@@ -25,7 +25,7 @@ export interface EnvironmentVariable {
 
 /** One part of a start, in the order in which they ran. */
 export interface Stage {
-  /** vm, image, plug, network, cgroup, spawn, create, ready */
+  /** vm, zygote (that had to be made first), image, plug, network, cgroup, spawn, create, ready */
   name: string;
   durationUs: bigint;
 }
