@@ -14,6 +14,8 @@
 # --from N     build and boot from patch N on; the ones before are only applied
 # --to N       stop after patch N
 #
+# After a patch of tests and texts alone no kernel is built: it is as before.
+#
 # Sparse and W=1 have complaints of the source as it was. What is compared is each
 # file of the patch before it and after: only complaints that are new fail.
 #
@@ -85,7 +87,7 @@ touched() { # patches
 
 # A patch of tests and texts alone leaves the kernel as it was.
 touches_kernel() { # patch
-  sed -n 's|^+++ b/||p' "$1" | grep -qvE '^(tools|Documentation)/|^MAINTAINERS$'
+  sed -n 's|^+++ b/||p' "$1" | grep -vE '^(tools|Documentation)/|^MAINTAINERS$' >/dev/null
 }
 
 # What W=1 and sparse say of files, without the numbers of lines.
