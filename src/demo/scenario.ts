@@ -23,11 +23,11 @@ function planned(
 }
 
 /** Freed and taken back from a running container. */
-export const IDLE = planned('acme', 'json-1', 'json', 128);
+export const IDLE = planned('acme', 'json-1', 'json', 128, 'stopped', 'ZYGOTE');
 /** Freed and taken back while it is paused. */
 export const PAUSED = planned('acme', 'image-1', 'image', 160);
 /** Asks for more than its zone holds. */
-export const OVERRUN = planned('acme', 'json-2', 'json', 64, 'overrun');
+export const OVERRUN = planned('acme', 'json-2', 'json', 64, 'overrun', 'ZYGOTE');
 /** Two of one function in one VM; the node makes a zygote of it first, and forks both. */
 export const TWINS = [
   planned('acme', 'html-1', 'html', 64, 'stopped', 'ZYGOTE'),
@@ -38,7 +38,7 @@ export const KILLED = planned('globex', 'json-1', 'json', 64, 'killed');
 /** Stopped while it holds what it allocated. */
 export const HOLDER = planned('globex', 'linalg-1', 'linalg', 160);
 /** Stopped first, while its neighbours go on. */
-export const FIRST_STOPPED = planned('globex', 'html-1', 'html', 64);
+export const FIRST_STOPPED = planned('globex', 'compress-1', 'compress', 64);
 
 /** Placed when the others run: forked from the zygote that is there by then. */
 export const FORKED = planned('acme', 'html-3', 'html', 64, 'stopped', 'AUTO');
@@ -52,7 +52,6 @@ export const SCENARIO: readonly PlannedContainer[] = [
   planned('globex', 'node-1', 'node-json', 128),
   KILLED,
   HOLDER,
-  planned('globex', 'compress-1', 'compress', 64),
   FORKED,
 ];
 
