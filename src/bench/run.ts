@@ -40,7 +40,7 @@ async function askOne(question: Question, context: BenchContext): Promise<Questi
   return {
     question: question.name,
     mode: context.mode,
-    command: `./czone bench ${question.name} --${context.mode}`,
+    command: `./czone bench ${question.name}${context.mode === 'usual' ? '' : ` --${context.mode}`}`,
     startedAt: startedAt.toISOString(),
     seconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
     loadBefore: Math.round(loadBefore * 100) / 100,

@@ -32,7 +32,7 @@ export function benchFile(measurements: Measurement[]): BenchFile {
   const result: QuestionResult = {
     question: 'b1',
     mode: 'usual',
-    command: './czone bench b1 --usual',
+    command: './czone bench b1',
     startedAt: '2026-11-27T12:00:00.000Z',
     seconds: 61,
     loadBefore: 0.1,
