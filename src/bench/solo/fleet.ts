@@ -16,6 +16,8 @@ export type SoloKind = (typeof SOLO_KINDS)[number];
 
 /** Before it counts as warm. */
 const WARM_REQUESTS = 20;
+/** Under emulation a boot of a microvm hangs now and then, before its first process. */
+const BOOTS_MAX = 3;
 
 export class SoloFleet {
   readonly #machine: SoloMachine;
@@ -25,6 +27,7 @@ export class SoloFleet {
   readonly #vms: SoloVm[] = [];
   /** Of fresh VMs one each, else the template's. */
   readonly #memoryFds: number[] = [];
+  #hungBoots = 0;
 
   private constructor(machine: SoloMachine, addon: HostAddon, kind: SoloKind, directory: string) {
     this.#machine = machine;
@@ -46,17 +49,14 @@ export class SoloFleet {
     return fleet;
   }
 
-  /** One more; ends with its first answer. Milliseconds from the launch to there. */
+  /**
+   * One more; ends with its first answer. Milliseconds from the launch to there; of a
+   * boot that hung and was begun again only the last launch counts.
+   */
   async add(): Promise<number> {
+    if (this.#kind === 'fresh') return (await this.#boot({ hold: false })).ms;
     const { requestPath } = this.#machine;
     const startMs = performance.now();
-    if (this.#kind === 'fresh') {
-      const memory = this.#newMemory();
-      const vm = await SoloVm.launch(this.#machine, { memory, hold: false, incoming: false });
-      this.#vms.push(vm);
-      await vm.firstResponse(requestPath);
-      return performance.now() - startMs;
-    }
     const memory: SoloMemory = { kind: 'copied', path: this.#pathOf(this.#memoryFds[0] ?? -1) };
     const hold = this.#kind === 'early';
     const vm = await SoloVm.launch(this.#machine, { memory, hold, incoming: true });
@@ -67,6 +67,11 @@ export class SoloFleet {
     return performance.now() - startMs;
   }
 
+  /** Boots that hung, and were begun again. */
+  get hungBoots(): number {
+    return this.#hungBoots;
+  }
+
   /** Of all VMs, guests and VMMs; a template once. */
   hostBytes(): number {
     const memory = this.#memoryFds.reduce((sum, fd) => sum + fstatSync(fd).blocks * 512, 0);
@@ -75,8 +80,12 @@ export class SoloFleet {
 
   /** The newest ends, and a fresh one's memory with it. */
   async removeLast(): Promise<void> {
+    if (this.#kind === 'fresh') await this.#removeNewest();
+    else await this.#vms.pop()?.end();
+  }
+
+  async #removeNewest(): Promise<void> {
     await this.#vms.pop()?.end();
-    if (this.#kind !== 'fresh') return;
     const fd = this.#memoryFds.pop();
     if (fd !== undefined) this.#addon.closeMemory(fd);
   }
@@ -93,17 +102,31 @@ export class SoloFleet {
 
   async #makeTemplate(): Promise<void> {
     const hold = this.#kind === 'early';
-    const memory = this.#newMemory();
-    const vm = await SoloVm.launch(this.#machine, { memory, hold, incoming: false });
-    try {
-      if (hold) {
-        await vm.held();
-      } else {
-        for (let n = 0; n < WARM_REQUESTS; n++) await vm.firstResponse(this.#machine.requestPath);
+    const { vm } = await this.#boot({ hold });
+    if (!hold) {
+      for (let n = 1; n < WARM_REQUESTS; n++) await vm.firstResponse(this.#machine.requestPath);
+    }
+    await vm.saveState(this.#statePath);
+    this.#vms.pop();
+    await vm.end();
+  }
+
+  /** With memory of its own; it holds, or has answered. */
+  async #boot({ hold }: { hold: boolean }): Promise<{ vm: SoloVm; ms: number }> {
+    for (let boots = 1; ; boots++) {
+      const startMs = performance.now();
+      const memory = this.#newMemory();
+      const vm = await SoloVm.launch(this.#machine, { memory, hold, incoming: false });
+      this.#vms.push(vm);
+      try {
+        await (hold ? vm.held() : vm.firstResponse(this.#machine.requestPath));
+        return { vm, ms: performance.now() - startMs };
+      } catch (error) {
+        if (boots === BOOTS_MAX) throw error;
+        this.#machine.signal.throwIfAborted();
+        this.#hungBoots += 1;
+        await this.#removeNewest();
       }
-      await vm.saveState(this.#statePath);
-    } finally {
-      await vm.end();
     }
   }
 

@@ -25,8 +25,12 @@ export interface SoloMachine {
   readonly signal: AbortSignal;
 }
 
-const READY_MS = 180_000;
+/** A boot takes seconds; under emulation on a busy machine, some tens of them. */
+const READY_MS = 60_000;
 const POLL_MS = 2;
+/** Between two tries of which the first has no answer yet; longer than an answer takes. */
+const TRY_MS = 250;
+const TRIES_AT_ONCE = 20;
 const MIGRATION_MS = 60_000;
 const MigrationInfo = z.object({ status: z.string().optional() });
 
@@ -89,17 +93,41 @@ export class SoloVm {
     }
   }
 
-  /** Until the function answers. */
+  /**
+   * Until the function answers. QEMU takes connections for a guest that is not there
+   * yet, and repeats their lost SYN only after seconds: so one is tried beside those
+   * that are under way, and the first answer counts.
+   */
   async firstResponse(requestPath: string): Promise<void> {
     const deadline = performance.now() + READY_MS;
-    while (!(await answers(`${this.endpoint}${requestPath}`))) {
-      if (performance.now() > deadline || this.#child.exitCode !== null) {
-        const console = await readFile(join(this.#directory, 'console'), 'latin1').catch(() => '');
-        const last = console.trimEnd().split('\n').slice(-6).join('\n  ');
-        throw new CzoneError('DEADLINE_EXCEEDED', `the function did not answer:\n  ${last}`);
+    const answered = new AbortController();
+    const leave = answered.signal;
+    const answer = new Promise<void>((resolve) => leave.addEventListener('abort', () => resolve()));
+    let underWay = 0;
+    const tryOnce = async () => {
+      underWay += 1;
+      if (await answers(`${this.endpoint}${requestPath}`, leave)) answered.abort();
+      underWay -= 1;
+    };
+    try {
+      while (!leave.aborted) {
+        if (performance.now() > deadline || this.#child.exitCode !== null) {
+          throw new CzoneError('DEADLINE_EXCEEDED', await this.#silence());
+        }
+        const tries = underWay < TRIES_AT_ONCE ? [tryOnce()] : [];
+        await Promise.race([answer, ...tries, delay(TRY_MS)]);
+        // Refused at once: the guest is there, and its port will be soon.
+        await Promise.race([answer, delay(POLL_MS)]);
       }
-      await delay(POLL_MS);
+    } finally {
+      answered.abort();
     }
+  }
+
+  async #silence(): Promise<string> {
+    const console = await readFile(join(this.#directory, 'console'), 'latin1').catch(() => '');
+    const last = console.trimEnd().split('\n').slice(-6).join('\n  ');
+    return `the function did not answer:\n  ${last}`;
   }
 
   /** Until a guest that was told to hold does. */
@@ -180,9 +208,10 @@ export class SoloVm {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+async function answers(url: string, leave: AbortSignal): Promise<boolean> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    const signal = AbortSignal.any([leave, AbortSignal.timeout(2_000)]);
+    const response = await fetch(url, { signal });
     await response.arrayBuffer();
     return response.ok;
   } catch {
