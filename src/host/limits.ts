@@ -89,4 +89,8 @@ export const LIMITS = {
   flattenMs: 10 * 60_000,
   /** A flattened image that nobody used for so long is removed. */
   imageUnusedMs: 30 * 24 * 60 * 60_000,
+  /** That one was used is noted no more often. */
+  imageUsedNoteMs: 60 * 60_000,
+  /** Images whose layouts need not be read again while their files are unchanged. */
+  imagesRemembered: 1000,
 } as const;

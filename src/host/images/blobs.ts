@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs of an OCI layout, read only after their digest was compared. A blob is hashed
-// again when its file has changed since (size, time or inode).
+// again when its file has changed since (see stampOf()).
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { corrupt } from './image-error.js';
+import { type ReadFiles, stampOf } from './read-files.js';
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -18,11 +19,13 @@ export interface Descriptor {
 export class BlobStore {
   readonly #layoutPath: string;
   readonly #verified: Map<string, string>;
+  readonly #files: ReadFiles;
 
   /** `verified` outlives the store: from file to what it was when it was hashed. */
-  constructor(layoutPath: string, verified: Map<string, string>) {
+  constructor(layoutPath: string, verified: Map<string, string>, files: ReadFiles) {
     this.#layoutPath = layoutPath;
     this.#verified = verified;
+    this.#files = files;
   }
 
   path(digest: string): string {
@@ -32,7 +35,7 @@ export class BlobStore {
   /** Throws FAILED_PRECONDITION when the blob is missing or is not what its name says. */
   async verify(descriptor: Descriptor): Promise<void> {
     const file = this.path(descriptor.digest);
-    const stat = await fs.stat(file).catch(() => null);
+    const stat = await this.#files.stat(file);
     if (stat === null || !stat.isFile()) {
       throw corrupt(this.#layoutPath, `blob ${descriptor.digest} is missing`);
     }
@@ -43,7 +46,7 @@ export class BlobStore {
           'so its digest can not be right',
       );
     }
-    const seen = `${stat.size} ${stat.mtimeMs} ${stat.ino}`;
+    const seen = stampOf(stat);
     if (this.#verified.get(file) === seen) return;
     const hash = createHash('sha256');
     await pipeline(createReadStream(file), hash);

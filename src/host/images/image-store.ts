@@ -7,6 +7,7 @@ import { LIMITS } from '../limits.js';
 import type { DiskImage } from '../vm/disks.js';
 import { flatten } from './flatten.js';
 import { type CheckedImage, checkLayout } from './layout.js';
+import { ReadFiles } from './read-files.js';
 
 export interface PreparedImage extends CheckedImage {
   readonly disk: DiskImage;
@@ -16,6 +17,8 @@ export class ImageStore {
   readonly #directory: string;
   /** Blobs whose digest was found right, by file. */
   readonly #verified = new Map<string, string>();
+  /** By layout; the one that was read last comes last. */
+  readonly #checked = new Map<string, { image: CheckedImage; files: ReadFiles }>();
   readonly #flattening = new Map<string, Promise<string>>();
 
   constructor(cacheDir: string) {
@@ -38,14 +41,27 @@ export class ImageStore {
   }
 
   async prepare(layoutPath: string): Promise<PreparedImage> {
-    const image = await checkLayout(layoutPath, this.#verified);
+    const image = await this.#check(layoutPath);
     const { digest } = image.manifest;
     const file = path.join(this.#directory, `${digest.slice('sha256:'.length)}.erofs`);
-    if (!(await exists(file))) await this.#flattenOnce(image, file);
-    // Marks it as used; a read-only cache serves as well.
-    const now = new Date();
-    await fs.utimes(file, now, now).catch(() => {});
+    const stat = await fs.stat(file).catch(() => null);
+    if (stat === null) await this.#flattenOnce(image, file);
+    else await markAsUsed(file, stat.mtimeMs);
     return { ...image, disk: { digest, path: file } };
+  }
+
+  async #check(layoutPath: string): Promise<CheckedImage> {
+    const known = this.#checked.get(layoutPath);
+    if (known !== undefined && (await known.files.unchanged())) return known.image;
+    this.#checked.delete(layoutPath);
+    const files = new ReadFiles();
+    const image = await checkLayout(layoutPath, this.#verified, files);
+    this.#checked.set(layoutPath, { image, files });
+    for (const oldest of this.#checked.keys()) {
+      if (this.#checked.size <= LIMITS.imagesRemembered) break;
+      this.#checked.delete(oldest);
+    }
+    return image;
   }
 
   async #flattenOnce(image: CheckedImage, file: string): Promise<void> {
@@ -72,6 +88,13 @@ export class ImageStore {
       await fs.rm(workDir, { recursive: true, force: true });
     }
   }
+}
+
+/** A read-only cache serves as well. */
+async function markAsUsed(file: string, mtimeMs: number): Promise<void> {
+  const now = new Date();
+  if (now.getTime() - mtimeMs < LIMITS.imageUsedNoteMs) return;
+  await fs.utimes(file, now, now).catch(() => {});
 }
 
 function exists(file: string): Promise<boolean> {

@@ -9,6 +9,7 @@ import { LIMITS } from '../limits.js';
 import type { ZygoteSupport } from '../zygotes/policy.js';
 import { BlobStore, type Descriptor } from './blobs.js';
 import { corrupt, unusable } from './image-error.js';
+import type { ReadFiles } from './read-files.js';
 
 const descriptor = z.object({
   mediaType: z.string(),
@@ -66,15 +67,19 @@ export interface CheckedImage {
   readonly zygote: ZygoteSupport;
 }
 
-/** NOT_FOUND: no such directory. FAILED_PRECONDITION: not a layout, corrupt, or not for us. */
+/**
+ * NOT_FOUND: no such directory. FAILED_PRECONDITION: not a layout, corrupt, or not for us.
+ * While `files` are unchanged, so is the answer.
+ */
 export async function checkLayout(
   layoutPath: string,
   verified: Map<string, string>,
+  files: ReadFiles,
 ): Promise<CheckedImage> {
   const stat = await fs.stat(layoutPath).catch(() => null);
   if (stat === null) throw new CzoneError('NOT_FOUND', `there is no image at ${layoutPath}`);
-  const text = await readIndex(layoutPath);
-  const blobs = new BlobStore(layoutPath, verified);
+  const text = await readIndex(layoutPath, files);
+  const blobs = new BlobStore(layoutPath, verified, files);
   const parse = <T>(schema: z.ZodType<T>, json: unknown, what: string): T => {
     const read = schema.safeParse(json);
     if (read.success) return read.data;
@@ -116,9 +121,9 @@ export async function checkLayout(
   };
 }
 
-async function readIndex(layoutPath: string): Promise<unknown> {
+async function readIndex(layoutPath: string, files: ReadFiles): Promise<unknown> {
   const file = path.join(layoutPath, 'index.json');
-  const stat = await fs.stat(file).catch(() => null);
+  const stat = await files.stat(file);
   if (stat === null) {
     throw unusable(layoutPath, 'it is not an OCI layout (it holds no index.json)');
   }

@@ -3,10 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { ImageStore } from '../../../src/host/images/image-store.js';
 import { checkLayout } from '../../../src/host/images/layout.js';
+import { ReadFiles } from '../../../src/host/images/read-files.js';
 
 interface Layout {
   readonly path: string;
@@ -65,7 +67,8 @@ async function makeLayout(
   return { path, layer: blob(diffIds[0] ?? ''), manifest: blob(manifest.digest) };
 }
 
-const check = (path: string, verified = new Map<string, string>()) => checkLayout(path, verified);
+const check = (path: string, verified = new Map<string, string>()) =>
+  checkLayout(path, verified, new ReadFiles());
 
 t.test('a good layout is read', async (t) => {
   const { path } = await makeLayout(t);
@@ -147,6 +150,58 @@ t.test('layers become one erofs file, once', async (t) => {
   t.match(list, /added/);
   t.match(list, /bin/);
   t.notMatch(list, /gone/, 'white-outs are carried out');
+});
+
+t.test('what a store has read is read again once it has changed', async (t) => {
+  const { path } = await makeLayout(t);
+  const other = await makeLayout(t, { user: '7:7' });
+  const cache = await fs.mkdtemp(join(tmpdir(), 'czone-cache-'));
+  t.teardown(() => fs.rm(cache, { recursive: true, force: true }));
+  // Nothing is remembered of files that are newer than this.
+  await sleep(150);
+  const store = new ImageStore(cache);
+  const first = await store.prepare(path);
+  t.match(await store.prepare(path), first);
+  await fs.cp(join(other.path, 'blobs'), join(path, 'blobs'), { recursive: true });
+  await fs.cp(join(other.path, 'index.json'), join(path, 'index.json'));
+  const second = await store.prepare(path);
+  t.equal(second.uid, 7, 'the tag points to another image');
+  t.not(second.disk.path, first.disk.path);
+  await fs.rm(second.disk.path);
+  await store.prepare(path);
+  await t.resolves(fs.access(second.disk.path), 'a lost erofs file is made again');
+  await sleep(150);
+  await store.prepare(path);
+  await fs.appendFile(join(path, 'blobs', 'sha256', basename(other.layer)), 'x');
+  await t.rejects(store.prepare(path), { code: 'FAILED_PRECONDITION', message: /bytes instead of/ });
+});
+
+t.test('files count as unchanged only when they surely are', async (t) => {
+  const directory = await fs.mkdtemp(join(tmpdir(), 'czone-read-'));
+  t.teardown(() => fs.rm(directory, { recursive: true, force: true }));
+  const file = join(directory, 'file');
+  const fresh = async () => {
+    const files = new ReadFiles();
+    await files.stat(file);
+    return files;
+  };
+  t.notOk(await (await fresh()).unchanged(), 'missing');
+  await fs.writeFile(file, 'one');
+  t.notOk(await (await fresh()).unchanged(), 'just written: it may be written again unseen');
+  await sleep(150);
+  const kept = await fresh();
+  t.ok(await kept.unchanged());
+  await fs.writeFile(file, 'two');
+  t.notOk(await kept.unchanged(), 'written in place, as long as before');
+  await sleep(150);
+  const again = await fresh();
+  await fs.copyFile(file, `${file}.new`);
+  await fs.rename(`${file}.new`, file);
+  t.notOk(await again.unchanged(), 'replaced');
+  await sleep(150);
+  const last = await fresh();
+  await fs.rm(file);
+  t.notOk(await last.unchanged(), 'removed');
 });
 
 t.test('leftovers of dead builders go, those of living ones stay', async (t) => {
