@@ -40,6 +40,8 @@ const PAGES_MAX = 4 * 1024 * 1024;
 const FRAMES_MAX = 4096;
 const ENTRY_BYTES = 8;
 const CHUNK_PAGES = 8192;
+const FLAGS_BLOCK = 512;
+const FLAG_BLOCKS_MAX = 256;
 const KPF_ZERO_PAGE = 1n << 24n;
 
 const PRESENT = 1n << 63n;
@@ -83,7 +85,7 @@ export async function readPlacement(
   const firstFrame = zone.addr / PAGE_BYTES;
   const endFrame = (zone.addr + zone.sizeBytes) / PAGE_BYTES;
   const textFrames = new Set<number>();
-  const zeroPages = new Map<number, boolean>();
+  const blocks: FlagBlocks = new Map();
   let pages = 0;
   const flags = await open(join(procRoot, 'kpageflags'), 'r');
   const pagemap = await open(join(directory, 'pagemap'), 'r');
@@ -98,7 +100,7 @@ export async function readPlacement(
           const kind = mapping.executable ? counts.text : counts.file;
           kind[inZone ? 'inZone' : 'outside']++;
           if (mapping.executable) textFrames.add(frame);
-        } else if (inZone || !(await isZeroPage(flags, frame, zeroPages))) {
+        } else if (inZone || !(await isZeroPage(flags, frame, blocks))) {
           counts.anonymous[inZone ? 'inZone' : 'outside']++;
         }
       }
@@ -133,16 +135,23 @@ async function* entries(pagemap: FileHandle, mapping: Mapping): AsyncGenerator<b
   }
 }
 
-async function isZeroPage(
-  flags: FileHandle,
-  frame: number,
-  known: Map<number, boolean>,
-): Promise<boolean> {
-  const before = known.get(frame);
-  if (before !== undefined) return before;
-  const buffer = Buffer.alloc(ENTRY_BYTES);
-  const { bytesRead } = await flags.read(buffer, 0, ENTRY_BYTES, frame * ENTRY_BYTES);
-  const zero = bytesRead === ENTRY_BYTES && (buffer.readBigUInt64LE(0) & KPF_ZERO_PAGE) !== 0n;
-  known.set(frame, zero);
-  return zero;
+/** Flags of FLAGS_BLOCK page frames each, by the number of the block; the newest last. */
+type FlagBlocks = Map<number, Buffer>;
+
+/** A container that was forked has thousands of pages elsewhere, mostly side by side. */
+async function isZeroPage(flags: FileHandle, frame: number, blocks: FlagBlocks): Promise<boolean> {
+  const number = Math.floor(frame / FLAGS_BLOCK);
+  const block = blocks.get(number) ?? (await readFlags(flags, number, blocks));
+  const at = (frame - number * FLAGS_BLOCK) * ENTRY_BYTES;
+  return at < block.length && (block.readBigUInt64LE(at) & KPF_ZERO_PAGE) !== 0n;
+}
+
+async function readFlags(flags: FileHandle, number: number, blocks: FlagBlocks): Promise<Buffer> {
+  const bytes = FLAGS_BLOCK * ENTRY_BYTES;
+  const { buffer, bytesRead } = await flags.read(Buffer.alloc(bytes), 0, bytes, number * bytes);
+  const block = buffer.subarray(0, bytesRead - (bytesRead % ENTRY_BYTES));
+  const [oldest] = blocks.keys();
+  if (blocks.size >= FLAG_BLOCKS_MAX && oldest !== undefined) blocks.delete(oldest);
+  blocks.set(number, block);
+  return block;
 }
