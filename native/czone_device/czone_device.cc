@@ -228,9 +228,11 @@ std::optional<std::string> CzoneDevice::carryOut(Pending& pending, const Respons
     case CommandType::kUnplug:
       if (response.more) return letGo(pending, response.ranges, {pending.zone});
       if (ok) {
-        measureResident(pending.reserved, &reply);
+        const auto resident = measureResident(pending.reserved, &reply);
         // Above its size the zone has nothing, unless the guest does what it must not.
-        if (!discardCounted(pending.reserved, &reply)) return "the zone could not be discarded";
+        if (!discardCounted(pending.reserved, &reply, resident)) {
+          return "the zone could not be discarded";
+        }
         return std::nullopt;
       }
       if (!response.pins.empty() && !command.zombie) return "pins of a zone that is no zombie";
@@ -359,19 +361,23 @@ void CzoneDevice::tellEvents() {
   listener_.onGuestEvents(told);
 }
 
-/** Before the first discard of a command. */
-void CzoneDevice::measureResident(const Range& zone, Reply* reply) {
+/** Before the first discard of a command. What is allocated, when it was counted now. */
+std::optional<uint64_t> CzoneDevice::measureResident(const Range& zone, Reply* reply) {
   uint64_t bytes = 0;
-  if (reply->residentBeforeBytes < 0 && memory_.allocated(zone, &bytes) == 0) {
-    reply->residentBeforeBytes = static_cast<int64_t>(bytes);
-  }
+  if (reply->residentBeforeBytes >= 0 || memory_.allocated(zone, &bytes) != 0) return std::nullopt;
+  reply->residentBeforeBytes = static_cast<int64_t>(bytes);
+  return bytes;
 }
 
-/** Discards a part of the command's range; counts what was allocated before and after. */
-bool CzoneDevice::discardCounted(const Range& range, Reply* reply) {
-  uint64_t before = 0;
+/**
+ * Discards a part of the command's range; counts what was allocated before and after.
+ * `allocated`: what it is now, where that is known: to count takes a while.
+ */
+bool CzoneDevice::discardCounted(const Range& range, Reply* reply,
+                                 std::optional<uint64_t> allocated) {
+  uint64_t before = allocated.value_or(0);
   uint64_t after = 0;
-  if (memory_.allocated(range, &before) != 0 || memory_.discard(range) != 0 ||
+  if ((!allocated && memory_.allocated(range, &before) != 0) || memory_.discard(range) != 0 ||
       memory_.allocated(range, &after) != 0) {
     return false;
   }

@@ -125,8 +125,9 @@ class CzoneDevice final : public vhost_user::Device {
   bool takeEvents();
   std::optional<std::string> takeEvent(const Chain& chain);
   void tellEvents();
-  void measureResident(const Range& zone, Reply* reply);
-  bool discardCounted(const Range& range, Reply* reply);
+  std::optional<uint64_t> measureResident(const Range& zone, Reply* reply);
+  bool discardCounted(const Range& range, Reply* reply,
+                      std::optional<uint64_t> allocated = std::nullopt);
   void finish(uint64_t seq, Result result);
   virtio_czone_ack refuse(const std::string& detail);
   void violation(const std::string& detail);

@@ -25,6 +25,9 @@ void fill(int fd, uint64_t offset, uint64_t sizeBytes) {
 uint64_t allocatedIn(int fd, uint64_t offset, uint64_t sizeBytes) {
   uint64_t bytes = 0;
   CHECK_EQUAL(allocatedBytes(fd, offset, sizeBytes, &bytes), 0);
+  uint64_t sought = 0;
+  CHECK_EQUAL(allocatedBySeeking(fd, offset, sizeBytes, &sought), 0);
+  CHECK_EQUAL(bytes, sought);
   return bytes;
 }
 
@@ -76,6 +79,7 @@ TEST(allocated_bytes_follow_writes_and_discards) {
   CHECK_EQUAL(allocatedIn(file.get(), 0, kFileBytes), 12288u);
   CHECK_EQUAL(allocatedIn(file.get(), kMiB + 4096, 4096), 4096u);
   CHECK_EQUAL(allocatedIn(file.get(), 2 * kMiB, kMiB), 0u);
+  CHECK_EQUAL(allocatedIn(file.get(), kMiB, 0), 0u);
   CHECK_EQUAL(discardBytes(file.get(), kMiB, 4096), 0);
   CHECK_EQUAL(allocatedIn(file.get(), 0, 2 * kMiB), 4096u);
 }
