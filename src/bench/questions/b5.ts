@@ -93,7 +93,12 @@ function tables(measurements: readonly Measurement[]): Table[] {
   return [
     {
       title: 'From the request to the first answer',
-      head: ['HOW', '>MEDIAN', '>BOOTS THAT HUNG', ...STARTS.map((start) => `>× ${startTitle(start).toUpperCase()}`)],
+      head: [
+        'HOW',
+        '>MEDIAN',
+        '>BOOTS THAT HUNG',
+        ...STARTS.map((start) => `>× ${startTitle(start).toUpperCase()}`),
+      ],
       rows: SOLOS_AND_STARTS.map((of) => [
         startTitle(of),
         ms(middle(measurements, of)),

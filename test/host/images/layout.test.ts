@@ -173,7 +173,10 @@ t.test('what a store has read is read again once it has changed', async (t) => {
   await sleep(150);
   await store.prepare(path);
   await fs.appendFile(join(path, 'blobs', 'sha256', basename(other.layer)), 'x');
-  await t.rejects(store.prepare(path), { code: 'FAILED_PRECONDITION', message: /bytes instead of/ });
+  await t.rejects(store.prepare(path), {
+    code: 'FAILED_PRECONDITION',
+    message: /bytes instead of/,
+  });
 });
 
 t.test('files count as unchanged only when they surely are', async (t) => {
