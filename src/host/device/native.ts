@@ -148,7 +148,7 @@ export interface NativeMemory {
    */
   createMemory(name: string, sizeBytes: number, huge: boolean): number;
   closeMemory(fd: number): void;
-  /** Allocated bytes of [offset, offset + size) of a memory file: SEEK_DATA/SEEK_HOLE. */
+  /** Allocated bytes of [offset, offset + size) of a memory file: cachestat, or SEEK_DATA/SEEK_HOLE. */
   allocatedBytes(fd: number, offset: number, sizeBytes: number): number;
 }
 
