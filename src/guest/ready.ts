@@ -3,7 +3,8 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const FIRST_PAUSE_MS = 5;
+const FIRST_PAUSE_MS = 2;
+const PAUSE_GROWTH = 1.3;
 const MAX_PAUSE_MS = 50;
 const CONNECT_TIMEOUT_MS = 1000;
 
@@ -16,7 +17,7 @@ export async function untilPortAnswers(
   for (
     let pauseMs = FIRST_PAUSE_MS;
     !signal.aborted;
-    pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)
+    pauseMs = Math.min(pauseMs * PAUSE_GROWTH, MAX_PAUSE_MS)
   ) {
     if (await answers(address, port, signal)) return true;
     await sleep(pauseMs, undefined, { signal }).catch(() => {});

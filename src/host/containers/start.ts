@@ -80,18 +80,21 @@ async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<
     guest.zones.cancel(zoneId);
     throw error;
   }
-  container.plugGuestUs = await clock.time('plug', () => guest.zones.plug(facts.zone));
-  plugged = true;
-  check();
-  if (!container.isZygote) {
-    await clock.time('network', async () => {
-      container.hostPort = await addForward(guest.qmp(), facts.address);
-    });
-  }
   undo.push(async () => {
     if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
     container.hostPort = null;
   });
+  const plug = async () => {
+    container.plugGuestUs = await clock.time('plug', () => guest.zones.plug(facts.zone));
+    plugged = true;
+  };
+  const forward = async () => {
+    container.hostPort = await addForward(guest.qmp(), facts.address);
+  };
+  // Neither needs the other. Both end before one that failed is undone.
+  const steps = container.isZygote ? [plug()] : [plug(), clock.time('network', forward)];
+  await Promise.allSettled(steps);
+  await Promise.all(steps);
   check();
   // Before the call: a lost answer must not leave a container behind.
   undo.push(async () => {
