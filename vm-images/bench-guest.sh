@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes what `czone bench` runs: the initramfs of its guest, with the agent and
-# czone_bench; the one of a VM with a single container; and the program that measures
-# the host's limit.
+# czone_bench; the one of a VM with a single container; and the programs that measure
+# the host's limit and its time stamp counter.
 #
-#   bench-guest.sh OUTDIR    OUTDIR/{initramfs.cpio.gz,solo.cpio.gz,punch}
+#   bench-guest.sh OUTDIR    OUTDIR/{initramfs.cpio.gz,solo.cpio.gz,punch,tsc}
 #
 #   CZONE_KERNEL_BENCH       the artifact kernel-bench: czone_bench and gen_init_cpio
 #
@@ -38,6 +38,7 @@ compile "$work/agent" -idirafter "$here/../native/include" \
   "$here"/bench/{agent,hogs,neighbours,os}.c
 compile "$work/solo" "$here/bench/solo.c"
 compile "$outdir/punch" "$here/bench/punch.c"
+compile "$outdir/tsc" "$here/bench/tsc.c"
 
 echo 'progress 2/3 pack'
 pack() { # output, init, lines for gen_init_cpio

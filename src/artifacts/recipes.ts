@@ -90,7 +90,7 @@ const FIXED: readonly Recipe[] = [
     command: ['vm-images/bench-guest.sh'],
     inputs: ['vm-images/bench', 'native/include/linux/czone.h'],
     needs: [{ variable: 'CZONE_KERNEL_BENCH', artifact: 'kernel-bench' }],
-    outputs: ['initramfs.cpio.gz', 'solo.cpio.gz', 'punch'],
+    outputs: ['initramfs.cpio.gz', 'solo.cpio.gz', 'punch', 'tsc'],
     diskBytes: 50 * MIB,
   }),
   recipe('qemu', {

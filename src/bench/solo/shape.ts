@@ -8,6 +8,10 @@ export interface SoloShape {
   readonly kernelPath: string;
   readonly initramfsPath: string;
   readonly accelerator: 'kvm' | 'tcg';
+  /** Emulated: how much translated code is kept, MiB. */
+  readonly translationMib: number;
+  /** Emulated: of the host, which is the guest's too (vm-images/bench/tsc.c). */
+  readonly tscKhz: number;
   /** erofs. */
   readonly imagePath: string;
   readonly command: readonly string[];
@@ -31,8 +35,6 @@ export interface SoloMemory {
 
 export const SOLO_BYTES = 128 * MIB;
 export const FUNCTION_PORT = 8080;
-/** Translated code is most of a small emulated VM; this much is never short of. */
-const TRANSLATION_MIB = 32;
 
 export function soloArguments(shape: SoloShape): string[] {
   const share = shape.memory.kind === 'own' ? 'on' : 'off';
@@ -40,13 +42,14 @@ export function soloArguments(shape: SoloShape): string[] {
     ...['console=ttyS0', 'quiet', 'panic=-1', 'reboot=t', `PORT=${FUNCTION_PORT}`],
     `run=${shape.command.join(',')}`,
     ...(shape.hold ? ['hold=1'] : []),
+    ...(shape.accelerator === 'tcg' ? [`tsc_early_khz=${shape.tscKhz}`] : []),
   ];
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-machine', 'microvm,memory-backend=memory,usb=off,pcie=off'],
     ...(shape.accelerator === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_MIB}`, '-cpu', 'max']),
+      : ['-accel', `tcg,thread=multi,tb-size=${shape.translationMib}`, '-cpu', 'max']),
     ...['-smp', '1', '-m', `${SOLO_BYTES / MIB}M`],
     '-object',
     `memory-backend-file,id=memory,share=${share},size=${SOLO_BYTES},mem-path=${shape.memory.path}`,

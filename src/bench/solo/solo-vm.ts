@@ -11,11 +11,13 @@ import { z } from 'zod';
 import { QmpClient } from '../../host/vm/qmp.js';
 import { CzoneError } from '../../protocol/errors.js';
 import { freePort } from './free-port.js';
-import { type SoloMemory, type SoloShape, soloArguments } from './shape.js';
+import { type SoloShape, soloArguments } from './shape.js';
 
 export interface SoloMachine {
   readonly qemuPath: string;
   readonly accelerator: 'kvm' | 'tcg';
+  /** See SoloShape. */
+  readonly tscKhz: number;
   readonly kernelPath: string;
   readonly initramfsPath: string;
   readonly imagePath: string;
@@ -55,7 +57,7 @@ export class SoloVm {
   /** Starts QEMU; the guest boots, or waits for a state. */
   static async launch(
     machine: SoloMachine,
-    options: { memory: SoloMemory; hold: boolean; incoming: boolean },
+    options: Pick<SoloShape, 'memory' | 'hold' | 'incoming' | 'translationMib'>,
   ): Promise<SoloVm> {
     machine.signal.throwIfAborted();
     const directory = await mkdtemp(join(tmpdir(), 'czone-solo-'));
