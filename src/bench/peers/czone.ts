@@ -81,7 +81,10 @@ export class CzoneVm implements PeerVm {
 
   /** A zone of just this size. */
   async plug(id: number, sizeBytes: number): Promise<DeviceReply> {
-    const range = this.#free.find((free) => free.bytes >= sizeBytes);
+    // The smallest that will do: who comes and goes takes the same one again.
+    const [range] = this.#free
+      .filter((free) => free.bytes >= sizeBytes)
+      .sort((a, b) => a.bytes - b.bytes);
     if (range === undefined) {
       throw new CzoneError('RESOURCE_EXHAUSTED', `no room for ${sizeBytes} bytes in the region`);
     }

@@ -36,7 +36,7 @@ const ALL = [czone, freePageReporting, freePageReportingDefault, balloon];
 const PLANS: Readonly<Record<Mode, Plan>> = {
   quick: { containerMib: 64, rounds: 1, peers: [czone, balloon] },
   usual: { containerMib: 256, rounds: 1, peers: ALL },
-  full: { containerMib: 256, rounds: 5, peers: ALL },
+  full: { containerMib: 256, rounds: 3, peers: ALL },
 };
 
 /** Containers whose memory lies interleaved; the first is asked. */

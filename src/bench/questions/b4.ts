@@ -26,7 +26,7 @@ const ALL = [none, czone, virtioMem, balloon];
 const PLANS: Readonly<Record<Mode, Plan>> = {
   quick: { works: ['quantum'], peers: [none, czone], seconds: 5, rounds: 1 },
   usual: { works: WORKS, peers: ALL, seconds: 15, rounds: 2 },
-  full: { works: WORKS, peers: ALL, seconds: 40, rounds: 5 },
+  full: { works: WORKS, peers: ALL, seconds: 30, rounds: 3 },
 };
 
 /** A container every so often, which touches all of its memory and is killed. */
