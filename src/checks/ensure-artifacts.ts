@@ -2,14 +2,20 @@
 // Builds what tests on VMs need before they start, so that no test waits for it.
 import { ensureArtifacts } from '../artifacts/ensure-all.js';
 import { listArtifacts } from '../artifacts/list.js';
+import { benchArtifacts } from '../bench/vm/machine.js';
 import { buildProgress } from '../cli/build-progress.js';
 import { isNeeded } from '../cli/needed-artifacts.js';
 import type { Kind } from './test-plan.js';
 
-const KERNEL_TESTS_NEED = new Set<string>(['kernel-debug', 'qemu']);
+const KERNEL_TESTS_NEED: readonly string[] = ['kernel-debug', 'qemu'];
+const BENCH_TEST_NEEDS: readonly string[] = benchArtifacts('quick');
 
-export async function ensureArtifactsFor(kind: Kind): Promise<void> {
-  const needs = kind === 'vm' ? isNeeded : (name: string) => KERNEL_TESTS_NEED.has(name);
+export async function ensureArtifactsFor(kind: Kind, files: readonly string[]): Promise<void> {
+  const benchToo = files.some((path) => path.endsWith('/bench.test.js'));
+  const needs = (name: string) =>
+    kind === 'kernel'
+      ? KERNEL_TESTS_NEED.includes(name)
+      : isNeeded(name) || (benchToo && BENCH_TEST_NEEDS.includes(name));
   const missing = (await listArtifacts())
     .filter(({ name, present }) => !present && needs(name))
     .map(({ name }) => name);

@@ -38,7 +38,7 @@ async function main(): Promise<{ passed: number; failed: number }> {
     const files = plan.files[kind];
     if (files.length === 0) continue;
     try {
-      if (kind !== 'unit') await ensureArtifactsFor(kind);
+      if (kind !== 'unit') await ensureArtifactsFor(kind, files);
     } catch (error) {
       console.log(`FAILED ${TITLES[kind]}: ${messageOf(error)}`);
       failed += 1;

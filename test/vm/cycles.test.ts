@@ -15,6 +15,14 @@ const WARM_UP = 60;
 const SETTLE_MS = 6_000;
 const SETTLED_COUNTS = 4;
 const SETTLED_BYTES = 128 * KIB;
+/**
+ * One round leaves what was in use just then, and free pages that nobody has reported:
+ * a report names a part of the lists, and comes only when pages are freed.
+ */
+const DROP =
+  'sync; echo 3 >/proc/sys/vm/drop_caches; echo 64M >/sys/fs/cgroup/system/memory.reclaim; echo 1 >/proc/sys/vm/compact_memory';
+const DROPS_MAX = 8;
+const DROPPED_BYTES = 256 * KIB;
 /** Slab, per-CPU memory and page tables of the guest, together. */
 const KERNEL_GROWTH_MAX_BYTES = 1.5 * MIB;
 /** Of the whole VM. */
@@ -72,13 +80,21 @@ await t.test(`${CYCLES} containers, one after another`, async (t) => {
     return lowest;
   }
 
+  /** The least that the host has to hold: dropped again until a round brings no more. */
+  async function leastBytes(): Promise<number> {
+    let least = Number.POSITIVE_INFINITY;
+    for (let rounds = 0; rounds < DROPS_MAX; rounds++) {
+      await node.shell(sandboxId, DROP);
+      const bytes = await settledBytes();
+      if (bytes > least - DROPPED_BYTES) return Math.min(bytes, least);
+      least = bytes;
+    }
+    throw new Error(`${sandboxId} was still giving memory back after ${DROPS_MAX} rounds`);
+  }
+
   /** Drops what can be dropped first, so that only what is held counts. */
   async function count(): Promise<{ hostBytes: number; kernelBytes: number }> {
-    await node.shell(
-      sandboxId,
-      'sync; echo 3 >/proc/sys/vm/drop_caches; echo 64M >/sys/fs/cgroup/system/memory.reclaim',
-    );
-    const hostBytes = await settledBytes();
+    const hostBytes = await leastBytes();
     const meminfo = await node.shell(sandboxId, 'cat /proc/meminfo');
     const field = (name: string): number => {
       const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo);
