@@ -26,6 +26,8 @@ export const QuestionResult = z.object({
   question: z.enum(QUESTIONS),
   mode: z.enum(MODES),
   command: z.string(),
+  /** null: the checkout was no git repository. */
+  commit: z.string().nullable(),
   startedAt: z.string(),
   seconds: z.number(),
   /** Other work on the machine, as its load before; two processors are full at 2. */
@@ -44,9 +46,18 @@ const MachineFacts = z.object({
   artifacts: z.record(z.string(), z.string()),
 });
 
+type MachineFacts = z.infer<typeof MachineFacts>;
+
+/** What differs between two machines whose figures are not to stand on one page; null: nothing. */
+export function otherMachine(one: MachineFacts, other: MachineFacts): string | null {
+  const facts = ['accelerator', 'processor', 'processors', 'hostKernel', 'vmm'] as const;
+  const fact = facts.find((name) => one[name] !== other[name]);
+  return fact === undefined ? null : `${fact} ${one[fact]}, not ${other[fact]}`;
+}
+
 export const BenchFile = z.object({
   version: z.literal(1),
-  /** null: the checkout is no git repository. */
+  /** Of the last question that was asked. */
   commit: z.string().nullable(),
   machine: MachineFacts,
   results: z.array(QuestionResult),

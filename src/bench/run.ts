@@ -25,14 +25,18 @@ export async function ask(asked: Asked): Promise<BenchFile> {
     results,
   });
   for (const question of questions) {
-    const measured = await askOne(question, context);
+    const measured = await askOne(question, context, commit);
     results = [...results, measured];
     await asked.keep(file());
   }
   return file();
 }
 
-async function askOne(question: Question, context: BenchContext): Promise<QuestionResult> {
+async function askOne(
+  question: Question,
+  context: BenchContext,
+  commit: string | null,
+): Promise<QuestionResult> {
   const startedAt = new Date();
   const loadBefore = os.loadavg()[0] ?? 0;
   const into = new Measurements();
@@ -41,6 +45,7 @@ async function askOne(question: Question, context: BenchContext): Promise<Questi
     question: question.name,
     mode: context.mode,
     command: `./czone bench ${question.name}${context.mode === 'usual' ? '' : ` --${context.mode}`}`,
+    commit,
     startedAt: startedAt.toISOString(),
     seconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
     loadBefore: Math.round(loadBefore * 100) / 100,

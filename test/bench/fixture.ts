@@ -33,6 +33,7 @@ export function benchFile(measurements: Measurement[]): BenchFile {
     question: 'b1',
     mode: 'usual',
     command: './czone bench b1',
+    commit: 'abcdef',
     startedAt: '2026-11-27T12:00:00.000Z',
     seconds: 61,
     loadBefore: 0.1,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
-import { coordinates, Measurements, valuesOf } from '../../src/bench/measurement.js';
+import { coordinates, Measurements, otherMachine, valuesOf } from '../../src/bench/measurement.js';
+import { benchFile } from './fixture.js';
 
 const measured = new Measurements();
 measured.add('czone', 'returnMs', { sizeMib: 512, pages: '4KiB' }, 3);
@@ -19,4 +20,11 @@ t.test('values of one place stay together, in their order', async (t) => {
 t.test('coordinates are sorted as numbers', async (t) => {
   t.same(coordinates(list, 'sizeMib'), [128, 512]);
   t.same(coordinates(list, 'nothing'), []);
+});
+
+t.test('results of two machines are not put together', async (t) => {
+  const { machine } = benchFile([]);
+  t.equal(otherMachine(machine, { ...machine, artifacts: { qemu: 'newer' } }), null);
+  const other = { ...machine, processor: 'Another' };
+  t.equal(otherMachine(machine, other), 'processor A processor, not Another');
 });

@@ -15,7 +15,7 @@ t.test('the page tells machine, command, bar and what was not met', async (t) =>
   const page = benchmarksPage(file, ALL_QUESTIONS);
   t.match(page, 'A processor, 2 processors');
   t.match(page, 'software emulation');
-  t.match(page, '`./czone bench b1`, 2026-11-27, 61 s.');
+  t.match(page, '`./czone bench b1`, 2026-11-27, commit abcdef, 61 s.');
   t.match(
     page,
     /\| B1 \| 128 MiB, 4KiB pages: time .* \| 1\.99× \| at most 1\.1× \| \*\*no\*\* \|/,

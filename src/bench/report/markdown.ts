@@ -29,7 +29,7 @@ export function benchmarksPage(file: BenchFile, questions: readonly Question[]):
   ].join('\n\n');
 }
 
-function machineParagraph({ machine, commit }: BenchFile): string {
+function machineParagraph({ machine }: BenchFile): string {
   const how =
     machine.accelerator === 'kvm'
       ? 'VMs under KVM'
@@ -37,7 +37,6 @@ function machineParagraph({ machine, commit }: BenchFile): string {
   return [
     `Measured on: ${machine.processor}, ${machine.processors} processors,`,
     `${formatSize(machine.memoryBytes)} of memory, Linux ${machine.hostKernel}; ${machine.vmm}; ${how}.`,
-    `Commit ${commit ?? 'unknown'}.`,
   ].join(' ');
 }
 
@@ -82,7 +81,8 @@ function provenance(result: QuestionResult): string {
     result.loadBefore > BUSY_LOAD
       ? ` The machine had other work (load ${result.loadBefore} before it began): times are rough.`
       : '';
-  return `\`${result.command}\`, ${result.startedAt.slice(0, 10)}, ${result.seconds} s.${busy}`;
+  const commit = result.commit ?? 'unknown';
+  return `\`${result.command}\`, ${result.startedAt.slice(0, 10)}, commit ${commit}, ${result.seconds} s.${busy}`;
 }
 
 function notAsked(file: BenchFile, questions: readonly Question[]): string {

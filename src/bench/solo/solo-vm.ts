@@ -36,13 +36,19 @@ const TRIES_AT_ONCE = 20;
 const MIGRATION_MS = 60_000;
 const MigrationInfo = z.object({ status: z.string().optional() });
 
+/** One listener for all of them: there may be 64. */
+const running = new Set<ChildProcess>();
+
+function killRunning(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 export class SoloVm {
   readonly qmp: QmpClient;
   readonly pid: number;
   readonly endpoint: string;
   readonly #child: ChildProcess;
   readonly #directory: string;
-  readonly #kill: () => void;
 
   private constructor(child: ChildProcess, directory: string, qmp: QmpClient, port: number) {
     this.#child = child;
@@ -50,8 +56,8 @@ export class SoloVm {
     this.qmp = qmp;
     this.pid = child.pid ?? 0;
     this.endpoint = `http://127.0.0.1:${port}`;
-    this.#kill = () => child.kill('SIGKILL');
-    process.once('exit', this.#kill);
+    if (running.size === 0) process.on('exit', killRunning);
+    running.add(child);
   }
 
   /** Starts QEMU; the guest boots, or waits for a state. */
@@ -184,10 +190,11 @@ export class SoloVm {
     this.qmp.close();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const gone = new Promise((resolve) => this.#child.once('exit', resolve));
-      this.#kill();
+      this.#child.kill('SIGKILL');
       await gone;
     }
-    process.off('exit', this.#kill);
+    running.delete(this.#child);
+    if (running.size === 0) process.off('exit', killRunning);
     await rm(this.#directory, { recursive: true, force: true });
   }
 

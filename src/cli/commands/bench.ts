@@ -65,7 +65,7 @@ async function ask(run: Run, name: string, options: Options): Promise<undefined>
   const { onProgress } = await workOf(run);
   const artifacts = await ensureArtifacts(benchArtifacts(mode), { signal: run.signal, onProgress });
   const ready = await readyMachine(artifacts, run.signal);
-  const before = path === null ? null : await readKept(path);
+  const before = path === null ? null : await readKept(path, ready.facts);
   const { ask: askAll } = await import('../../bench/run.js');
   const file = await askAll({
     questions,
@@ -99,12 +99,20 @@ function modeOf({ quick, full }: Options): Mode {
   return quick === true ? 'quick' : full === true ? 'full' : 'usual';
 }
 
-/** null: there is no such file yet. */
-async function readKept(path: string): Promise<BenchFile | null> {
+/** null: there is no such file yet. INVALID_ARGUMENT: it is of another machine. */
+async function readKept(path: string, machine: BenchFile['machine']): Promise<BenchFile | null> {
   const there = await readFile(path, 'utf8').catch(() => null);
   if (there === null) return null;
   const { readBenchFile } = await import('../../bench/files.js');
-  return readBenchFile(path);
+  const { otherMachine } = await import('../../bench/measurement.js');
+  const before = await readBenchFile(path);
+  const difference = otherMachine(before.machine, machine);
+  if (difference === null) return before;
+  throw new CzoneError(
+    'INVALID_ARGUMENT',
+    `${path} has results of another machine (${difference}): name another file`,
+    { field: '--json' },
+  );
 }
 
 /** null: no git repository. `+`: with changes. */
