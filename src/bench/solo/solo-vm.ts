@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // One running VM with a single container: booted, or cloned from a template's state.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { QmpClient } from '../../host/vm/qmp.js';
+import type { QmpClient } from '../../host/vm/qmp.js';
 import { CzoneError } from '../../protocol/errors.js';
+import { connectMonitor } from '../monitor.js';
 import { freePort } from './free-port.js';
 import { type SoloShape, soloArguments } from './shape.js';
 
@@ -88,16 +89,13 @@ export class SoloVm {
     child.once('error', () => (ended = true));
     child.once('exit', () => (ended = true));
     try {
-      while (!existsSync(path('qmp.sock'))) {
-        if (ended) throw new CzoneError('UNAVAILABLE', `QEMU ended at once: ${complaint.trim()}`);
-        await delay(POLL_MS);
-      }
-      const qmp = await QmpClient.connect(path('qmp.sock'));
+      const qmp = await connectMonitor(path('qmp.sock'), () => !ended);
       return new SoloVm(child, directory, qmp, hostPort);
-    } catch (error) {
+    } catch (cause) {
       child.kill('SIGKILL');
       await rm(directory, { recursive: true, force: true });
-      throw error;
+      const said = complaint.trim() || 'nothing';
+      throw new CzoneError('UNAVAILABLE', `a VM did not start; QEMU said: ${said}`, { cause });
     }
   }
 

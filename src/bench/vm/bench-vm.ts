@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // One running VM of the bench: its memory files, QEMU, the monitor, the agent.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, fstatSync, readFileSync } from 'node:fs';
+import { fstatSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { HostAddon } from '../../host/device/native.js';
 import { hugeMappedBytes } from '../../host/vm/page-size.js';
-import { QmpClient } from '../../host/vm/qmp.js';
+import type { QmpClient } from '../../host/vm/qmp.js';
 import { CzoneError } from '../../protocol/errors.js';
+import { connectMonitor } from '../monitor.js';
 import { Guest } from './guest.js';
 import { pluggableBytes, qemuArguments, type VmShape } from './shape.js';
 
@@ -27,7 +27,6 @@ export type Kernel = 'czone' | 'stock';
 
 /** Behind stdio, as QEMU inherits them. */
 const MEMORY_FDS = [3, 4] as const;
-const MONITOR_MS = 30_000;
 /** Clock ticks of /proc/PID/stat a second. */
 const TICKS_A_SECOND = 100;
 
@@ -97,7 +96,7 @@ export class BenchVm {
       machine.signal.addEventListener('abort', kill, { once: true });
       process.once('exit', kill);
       try {
-        const qmp = await monitor(path('qmp.sock'), () => !ended);
+        const qmp = await connectMonitor(path('qmp.sock'), () => !ended);
         const guest = await Guest.connect(path('agent.sock'), () => !ended);
         return new BenchVm({ shape, machine, directory, qmp, guest, child, fds, onAbort: kill });
       } catch (error) {
@@ -172,16 +171,6 @@ function memoryFiles(addon: HostAddon, shape: VmShape): number[] {
   const second = shape.highBytes + pluggableBytes(shape);
   const huge = shape.pageSize === '2MiB';
   return second === 0 ? [low] : [low, addon.createMemory('czone-bench', second, huge)];
-}
-
-async function monitor(path: string, alive: () => boolean): Promise<QmpClient> {
-  const deadline = performance.now() + MONITOR_MS;
-  while (!existsSync(path)) {
-    if (!alive()) throw new CzoneError('UNAVAILABLE', 'QEMU ended at once');
-    if (performance.now() > deadline) throw new CzoneError('UNAVAILABLE', 'QEMU made no monitor');
-    await delay(5);
-  }
-  return QmpClient.connect(path);
 }
 
 /** A raw disk with the header that swapon looks for (Linux: union swap_header). */
