@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -22,7 +23,7 @@
 
 #define PORTS "/sys/class/virtio-ports"
 #define PORT_NAME "bench"
-enum { LINE_MAX_BYTES = 4096, WORDS_MAX = 256, WAIT_MS = 5, TRIES = 4000 };
+enum { LINE_MAX_BYTES = 4096, WORDS_MAX = 256, WAIT_MS = 5, TRIES = 4000, FILES_MAX = 4096 };
 
 static int port = -1;
 
@@ -211,10 +212,13 @@ static void obey_line(char *line)
 
 int main(void)
 {
+	// A hog is two descriptors.
+	const struct rlimit files = {FILES_MAX, FILES_MAX};
 	static char buffer[LINE_MAX_BYTES];
 	size_t used = 0;
 	int tries;
 
+	setrlimit(RLIMIT_NOFILE, &files);
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sys", "/sys", "sysfs", 0, NULL);
