@@ -89,5 +89,5 @@ const FRAME = {
   width: 560,
   height: 300,
   background: 'white',
-  config: { font: 'sans-serif', legend: { orient: 'bottom', columns: 3, labelLimit: 260 } },
+  config: { font: 'sans-serif', legend: { orient: 'bottom', columns: 2, labelLimit: 0 } },
 };
