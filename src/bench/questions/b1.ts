@@ -24,7 +24,7 @@ import { ms, ratio, share } from '../report/numbers.js';
 import { linePlot } from '../report/plots.js';
 import { least, median } from '../statistics.js';
 import type { Kernel } from '../vm/bench-vm.js';
-import { killAndReturn } from './kill.js';
+import { killAndReturn, WARM_TIMES } from './kill.js';
 
 interface Plan {
   /** Of the containers, MiB; round by round. */
@@ -38,9 +38,8 @@ interface Plan {
 
 const ASKED = [czone, virtioMem, balloon];
 const REPORTING = [freePageReporting, freePageReportingDefault];
-/** Until nobody has anything to do for the first time; of who reports, once. */
-const WARM_TIMES = 4;
 const REPORTING_HOGS = 2;
+const REPORTING_WARM_TIMES = 1;
 const PLANS: Readonly<Record<Mode, Plan>> = {
   quick: { rounds: [[128]], hogs: 2, reporting: [], bothKernels: false },
   usual: { rounds: [[128, 512]], hogs: 3, reporting: REPORTING, bothKernels: false },
@@ -73,7 +72,7 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
         }
         for (const peer of round === 0 ? reporting : []) {
           const [kernel] = kernelsOf(peer, context.mode);
-          const few = { hogs: REPORTING_HOGS, warmTimes: 1 };
+          const few = { hogs: REPORTING_HOGS, warmTimes: REPORTING_WARM_TIMES };
           await measurePeer(context, into, { peer, kernel, sizeMib, pages, ...few });
         }
       }

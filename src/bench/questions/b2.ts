@@ -15,7 +15,7 @@ import type { BenchContext, Finding, Guarded, Plot, Question, Table } from '../q
 import { change, ms, share } from '../report/numbers.js';
 import { linePlot } from '../report/plots.js';
 import { type Flatness, flatness, least, median } from '../statistics.js';
-import { killAndReturn } from './kill.js';
+import { killAndReturn, WARM_TIMES } from './kill.js';
 
 interface Plan {
   readonly returnMib: number;
@@ -25,7 +25,6 @@ interface Plan {
   readonly rounds: number;
 }
 
-const WARM_TIMES = 4;
 const PLANS: Readonly<Record<Mode, Plan>> = {
   quick: { returnMib: 64, restMib: 192, usedPercent: [0, 100], rounds: 1 },
   usual: { returnMib: 256, restMib: 768, usedPercent: [0, 50, 100], rounds: 2 },

@@ -44,6 +44,8 @@ const SMALL_TURN_KIB = 64;
 const HUGE_TURN_KIB = 2048;
 /** Comes and goes before, so that the emulator has translated all that it takes. */
 const WARM_BYTES = 32 * MIB;
+/** Until nobody has anything to do for the first time. */
+export const WARM_TIMES = 4;
 
 export async function killAndReturn(context: BenchContext, plan: KillPlan): Promise<KillRun> {
   const { peer, pageSize } = plan;

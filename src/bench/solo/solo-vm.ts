@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { connectMonitor } from '../../host/vm/monitor.js';
 import type { QmpClient } from '../../host/vm/qmp.js';
 import { CzoneError } from '../../protocol/errors.js';
-import { connectMonitor } from '../monitor.js';
 import { freePort } from './free-port.js';
 import { type SoloShape, soloArguments } from './shape.js';
 
@@ -89,7 +89,9 @@ export class SoloVm {
     child.once('error', () => (ended = true));
     child.once('exit', () => (ended = true));
     try {
-      const qmp = await connectMonitor(path('qmp.sock'), () => !ended);
+      const qmp = await connectMonitor(path('qmp.sock'), async () => {
+        if (ended) throw new CzoneError('UNAVAILABLE', 'QEMU ended at once');
+      });
       return new SoloVm(child, directory, qmp, hostPort);
     } catch (cause) {
       child.kill('SIGKILL');

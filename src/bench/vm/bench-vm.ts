@@ -6,10 +6,10 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostAddon } from '../../host/device/native.js';
+import { connectMonitor } from '../../host/vm/monitor.js';
 import { hugeMappedBytes } from '../../host/vm/page-size.js';
 import type { QmpClient } from '../../host/vm/qmp.js';
 import { CzoneError } from '../../protocol/errors.js';
-import { connectMonitor } from '../monitor.js';
 import { Guest } from './guest.js';
 import { pluggableBytes, qemuArguments, type VmShape } from './shape.js';
 
@@ -96,7 +96,9 @@ export class BenchVm {
       machine.signal.addEventListener('abort', kill, { once: true });
       process.once('exit', kill);
       try {
-        const qmp = await connectMonitor(path('qmp.sock'), () => !ended);
+        const qmp = await connectMonitor(path('qmp.sock'), async () => {
+          if (ended) throw new CzoneError('UNAVAILABLE', 'QEMU ended at once');
+        });
         const guest = await Guest.connect(path('agent.sock'), () => !ended);
         return new BenchVm({ shape, machine, directory, qmp, guest, child, fds, onAbort: kill });
       } catch (error) {

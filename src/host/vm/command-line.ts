@@ -47,7 +47,7 @@ export const imagePort = (slot: number): string => `port${slot + 1}`;
 /**
  * Translated code of an emulated VM; without a bound it grows to hundreds of MiB. What
  * daemon, crun and Python take is translated again and again when it is less: with 96 a
- * start by zygote takes 2.5 times as long, with 64 five times, with 192 as long.
+ * start by zygote takes 2.4 times as long, with 64 4.6 times, with 192 as long.
  */
 const TRANSLATION_MIB = 128;
 

@@ -2,10 +2,8 @@
 // One running QEMU: its process, memory file, monitor, device and disks. What state
 // it is in (vm-state.ts) is the sandbox's to say.
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import fs from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { CzoneError, messageOf } from '../../protocol/errors.js';
+import { CzoneError } from '../../protocol/errors.js';
 import type { SandboxId, TenantId } from '../../protocol/ids.js';
 import type { HostAddon } from '../device/native.js';
 import { LIMITS } from '../limits.js';
@@ -15,9 +13,10 @@ import type { VmPaths } from '../state/run-dir.js';
 import { readsDirectly } from './block-node.js';
 import { qemuArguments } from './command-line.js';
 import { MemoryFile } from './memory-file.js';
+import { connectMonitor } from './monitor.js';
 import type { PageSize } from './page-size.js';
 import { MEMORY_FDS, QemuProcess } from './qemu-process.js';
-import { QmpClient } from './qmp.js';
+import type { QmpClient } from './qmp.js';
 import type { VmmBinary } from './vmm-binary.js';
 
 export interface VmOptions {
@@ -137,20 +136,10 @@ async function startProcess(options: VmOptions, memory: MemoryFile): Promise<Qem
   return qemu;
 }
 
-async function connect(qemu: QemuProcess, socketPath: string): Promise<QmpClient> {
-  const deadline = performance.now() + LIMITS.qmpConnectMs;
-  for (;;) {
+function connect(qemu: QemuProcess, socketPath: string): Promise<QmpClient> {
+  return connectMonitor(socketPath, async () => {
     if (!qemu.alive) {
       throw new CzoneError('FAILED_PRECONDITION', `QEMU ended ${await qemu.ended}`);
     }
-    try {
-      if (existsSync(socketPath)) return await QmpClient.connect(socketPath);
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-    }
-    if (performance.now() > deadline) {
-      throw new CzoneError('UNAVAILABLE', `QEMU made no monitor: ${messageOf(socketPath)}`);
-    }
-    await sleep(10);
-  }
+  });
 }
