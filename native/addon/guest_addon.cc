@@ -8,17 +8,22 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "fork/channel.h"
 #include "fork/pidfd.h"
 #include "fork/sandbox.h"
 #include "fork/spawn.h"
 #include "fork/zone.h"
+#include "os/clock.h"
+#include "port/port_probe.h"
 
 namespace {
 
@@ -261,6 +266,77 @@ class MessageWait : public Wait {
   }
 };
 
+// Asks a port by a timer: in JavaScript each try would take many times as long, from the
+// processors that whoever is waited for runs on.
+class PortWait : public std::enable_shared_from_this<PortWait> {
+ public:
+  static Napi::Value Start(const Napi::CallbackInfo& info) {
+    std::string address = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
+    int32_t port = NumberAt(info, 1, "port");
+    if (port < 1 || port > UINT16_MAX) throw Napi::RangeError::New(info.Env(), "port is none");
+    auto probe = czone::PortProbe::Of(address, static_cast<uint16_t>(port));
+    if (!probe) throw Napi::TypeError::New(info.Env(), "address is no IPv4 address");
+    return std::make_shared<PortWait>(info.Env(), std::move(*probe))->Begin();
+  }
+
+  PortWait(Napi::Env env, czone::PortProbe probe)
+      : env_(env), probe_(std::move(probe)), deferred_(Napi::Promise::Deferred::New(env)) {
+    timer_.data = this;
+  }
+
+ private:
+  static constexpr uint64_t kMinPauseMs = 2;
+  static constexpr uint64_t kMaxPauseMs = 50;
+  /** Who waits for long is told later by a sixteenth of that at most. */
+  static constexpr uint64_t kPauseShare = 16;
+
+  Napi::Value Begin() {
+    uv_loop_s* loop = nullptr;
+    napi_get_uv_event_loop(env_, &loop);
+    uv_timer_init(loop, &timer_);
+    // Until libuv has closed the timer.
+    self_ = shared_from_this();
+    began_ns_ = czone::monotonicNs();
+    uv_timer_start(&timer_, Tick, 0, 0);
+    Napi::Object wait = Napi::Object::New(env_);
+    wait.Set("answered", deferred_.Promise());
+    wait.Set("stop", Napi::Function::New(
+                         env_, [self = self_](const Napi::CallbackInfo&) { self->End(false); }));
+    return wait;
+  }
+
+  static void Tick(uv_timer_t* timer) {
+    auto* wait = static_cast<PortWait*>(timer->data);
+    uint64_t now_ns = czone::monotonicNs();
+    if (!wait->probe_.Ask(now_ns)) {
+      uint64_t pause_ms = (now_ns - wait->began_ns_) / 1'000'000 / kPauseShare;
+      uv_timer_start(timer, Tick, std::clamp(pause_ms, kMinPauseMs, kMaxPauseMs), 0);
+      return;
+    }
+    Napi::HandleScope scope(wait->env_);
+    Napi::CallbackScope callbacks(wait->env_, Napi::AsyncContext(wait->env_, "czone.port"));
+    wait->End(true);
+  }
+
+  void End(bool answered) {
+    if (ended_) return;
+    ended_ = true;
+    uv_timer_stop(&timer_);
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer_), Closed);
+    deferred_.Resolve(Napi::Boolean::New(env_, answered));
+  }
+
+  static void Closed(uv_handle_t* handle) { static_cast<PortWait*>(handle->data)->self_.reset(); }
+
+  Napi::Env env_;
+  czone::PortProbe probe_;
+  Napi::Promise::Deferred deferred_;
+  std::shared_ptr<PortWait> self_;
+  uv_timer_t timer_ = {};
+  uint64_t began_ns_ = 0;
+  bool ended_ = false;
+};
+
 Napi::Value MakeChannel(const Napi::CallbackInfo& info) {
   int ends[2];
   int error = czone::MakeChannel(ends);
@@ -384,6 +460,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("spawnInZone", Napi::Function::New(env, SpawnInZone));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("waitPidfd", Napi::Function::New(env, PidfdWait::Start));
+  exports.Set("waitPort", Napi::Function::New(env, PortWait::Start));
   exports.Set("makeChannel", Napi::Function::New(env, MakeChannel));
   exports.Set("takeChannel", Napi::Function::New(env, TakeChannel));
   exports.Set("sendMessage", Napi::Function::New(env, SendMessage));

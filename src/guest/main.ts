@@ -14,7 +14,6 @@ import type { GuestAddon } from './native.js';
 import { Network } from './network.js';
 import { NetworkPool } from './network-pool.js';
 import { findPort, PortStream } from './port.js';
-import { untilPortAnswers } from './ready.js';
 import { garbageCollector, IdleReclaim } from './reclaim.js';
 
 /** Put in by src/build/bundle-daemon.ts. */
@@ -64,7 +63,6 @@ async function main(): Promise<void> {
     cgroups: new Cgroups(join(CGROUP_ROOT, 'czone')),
     images: new Images({ sys: '/sys', proc: '/proc', dev: '/dev', mounts: directory('images') }),
     bundles: new Bundles(directory('containers'), (path) => addon.makeFifo(path)),
-    untilPortAnswers,
     procRoot: '/proc',
     crunStateRoot: directory('crun'),
     exitsDirectory: directory('exits'),

@@ -89,6 +89,12 @@ export interface SandboxFailure {
   readonly code: string;
 }
 
+export interface PortWait {
+  /** False: it was stopped before. */
+  readonly answered: Promise<boolean>;
+  stop(): void;
+}
+
 export interface GuestAddon {
   /** Throws an Error with `code` (ENOENT, EBUSY, EPERM ...) and a message that names the zone. */
   openZone(zoneId: number): number;
@@ -103,6 +109,8 @@ export interface GuestAddon {
   pidfdOpen(pid: number): number;
   /** Fulfilled when the process has ended; reaps it when it is our child. Closes the pidfd. */
   waitPidfd(pidfd: number): Promise<WaitResult>;
+  /** Asks an IPv4 address and port until it takes connections, or until stop(). */
+  waitPort(address: string, port: number): PortWait;
   /** Two ends of a channel to a zygote: whole messages, descriptors with them. */
   makeChannel(): [number, number];
   /** An end of a channel that another process holds. EPROTOTYPE: it is none. */

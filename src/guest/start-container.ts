@@ -153,7 +153,14 @@ async function untilPortAnswers(
   port: number,
   signal: AbortSignal,
 ): Promise<string | null> {
-  return (await around.untilPortAnswers(address, port, signal)) ? '' : null;
+  if (signal.aborted) return null;
+  const wait = around.addon.waitPort(address, port);
+  signal.addEventListener('abort', wait.stop);
+  try {
+    return (await wait.answered) ? '' : null;
+  } finally {
+    signal.removeEventListener('abort', wait.stop);
+  }
 }
 
 async function untilZygoteAnswers(

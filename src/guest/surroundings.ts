@@ -8,7 +8,6 @@ import type { Images } from './images.js';
 import type { GuestAddon } from './native.js';
 import type { Network } from './network.js';
 import type { NetworkPool } from './network-pool.js';
-import type { untilPortAnswers } from './ready.js';
 
 export interface Surroundings {
   readonly addon: GuestAddon;
@@ -19,7 +18,6 @@ export interface Surroundings {
   readonly images: Pick<Images, 'mount'>;
   readonly bundles: Pick<Bundles, 'of' | 'list'>;
   readonly events: Events;
-  readonly untilPortAnswers: typeof untilPortAnswers;
   readonly procRoot: string;
   readonly crunStateRoot: string;
   /** Where the first process leaves the statuses of processes that it reaped. */

@@ -100,13 +100,6 @@ export class FakeSandbox {
       images: { mount: async (serial) => this.#step('image', `/images/${serial}`) },
       bundles: new Bundles(join(this.#directory, 'containers'), (path) => ADDON.makeFifo(path)),
       events,
-      untilPortAnswers: async (_address, _port, signal) => {
-        const aborted = new Promise<boolean>((resolve) => {
-          if (signal.aborted) resolve(false);
-          signal.addEventListener('abort', () => resolve(false));
-        });
-        return Promise.race(this.ready === null ? [aborted] : [this.ready, aborted]);
-      },
       procRoot: '/proc',
       crunStateRoot: join(this.#directory, 'crun'),
       exitsDirectory: join(this.#directory, 'exits'),
@@ -167,6 +160,14 @@ export class FakeSandbox {
           return { exitCode: this.sandboxFailure ? 127 : 0, signal: null };
         if (pidfd === CRUN_PIDFD) return { exitCode: this.crunExitCode, signal: null };
         return this.#children.get(pidfd)?.ended ?? { exitCode: null, signal: null };
+      },
+      waitPort: () => {
+        let stop = () => {};
+        const stopped = new Promise<boolean>((resolve) => {
+          stop = () => resolve(false);
+        });
+        const answered = Promise.race(this.ready === null ? [stopped] : [this.ready, stopped]);
+        return { answered, stop };
       },
       makeChannel: () => ADDON.makeChannel(),
       takeChannel: () => {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest addon's boundary, as far as a host without zones goes.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { GuestAddon } from '../../src/guest/native.js';
 
@@ -55,4 +58,31 @@ t.test('the end of a process that is not our child is seen without a status', as
   t.same(await addon.waitPidfd(pidfd), { exitCode: null, signal: null });
   // The wait has closed it.
   t.throws(() => addon.closeFd(pidfd), { code: 'EBADF' });
+});
+
+t.test('a port is waited for until it answers, or until nobody wants to know', async (t) => {
+  const server = createServer((socket) => socket.destroy());
+  const listen = async (port: number) => {
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+    const address = server.address();
+    return address !== null && typeof address === 'object' ? address.port : 0;
+  };
+  const port = await listen(0);
+  t.equal(await addon.waitPort('127.0.0.1', port).answered, true);
+  await new Promise((resolve) => server.close(resolve));
+
+  const stopped = addon.waitPort('127.0.0.1', port);
+  const asking = addon.waitPort('127.0.0.1', port);
+  await sleep(20);
+  stopped.stop();
+  stopped.stop();
+  t.equal(await stopped.answered, false);
+  await listen(port);
+  t.equal(await asking.answered, true);
+  asking.stop();
+  await new Promise((resolve) => server.close(resolve));
+
+  t.throws(() => addon.waitPort('localhost', 80), /address/);
+  t.throws(() => addon.waitPort('127.0.0.1', 0), /port/);
+  t.throws(() => addon.waitPort('127.0.0.1', 65536), /port/);
 });
