@@ -3,7 +3,23 @@
 import { messageOf } from '../protocol/errors.js';
 import { defaultCacheDir } from './cache.js';
 import { removeStaleTmp } from './clean.js';
-import { type Artifact, type EnsureOptions, ensureArtifact } from './ensure.js';
+import { type Artifact, CHECKOUT, type EnsureOptions, ensureArtifact } from './ensure.js';
+import { allRecipes, type Recipe } from './recipes.js';
+
+/**
+ * Kernels take all processors, the rest mostly the network: one of each at a time. Nor
+ * would two kernels at once find in the compiler's cache what the other has compiled:
+ * they have most of it in common.
+ */
+export function lanesOf(names: readonly string[], recipes: readonly Recipe[]): string[][] {
+  const isKernel = (name: string) => name.startsWith('kernel');
+  const compiles = (name: string) =>
+    isKernel(name) ||
+    recipes.some(
+      (recipe) => recipe.name === name && recipe.needs.some((need) => isKernel(need.artifact)),
+    );
+  return [names.filter(compiles), names.filter((name) => !compiles(name))];
+}
 
 /**
  * In the order of `names`. The first failure ends the other builds and is the
@@ -20,13 +36,9 @@ export async function ensureArtifacts(
   const signal = AbortSignal.any(signals);
   const done = new Map<string, Artifact>();
   const failures: Error[] = [];
-  // Kernels take all processors, the rest mostly the network: one of each at a time.
-  const lanes = [
-    names.filter((name) => name.startsWith('kernel')),
-    names.filter((name) => !name.startsWith('kernel')),
-  ];
+  const recipes = await allRecipes(options.checkout ?? CHECKOUT);
   await Promise.all(
-    lanes.map(async (lane) => {
+    lanesOf(names, recipes).map(async (lane) => {
       for (const name of lane) {
         if (failed.signal.aborted) return;
         try {

@@ -6,7 +6,10 @@ import t from 'tap';
 import { defaultCacheDir, parseEntry } from '../../src/artifacts/cache.js';
 import { contentHash } from '../../src/artifacts/content-hash.js';
 import { checkRoom } from '../../src/artifacts/disk-space.js';
+import { CHECKOUT } from '../../src/artifacts/ensure.js';
+import { lanesOf } from '../../src/artifacts/ensure-all.js';
 import { parseProgress } from '../../src/artifacts/progress.js';
+import { allRecipes } from '../../src/artifacts/recipes.js';
 import { MIB } from '../../src/protocol/units.js';
 
 t.test('a line of progress is told from other output', async (t) => {
@@ -81,4 +84,12 @@ t.test('too little room is said before the build, with what to do', async (t) =>
     message: /qemu in \/cache: 600.* needed, .* free; .*CZONE_CACHE_DIR/,
     failure: { artifact: 'qemu', step: null },
   });
+});
+
+t.test('no two kernels are compiled at once, whoever needs them', async (t) => {
+  const names = ['rootfs', 'bench-guest', 'kernel', 'qemu', 'kernel-debug', 'function-html'];
+  t.same(lanesOf(names, await allRecipes(CHECKOUT)), [
+    ['bench-guest', 'kernel', 'kernel-debug'],
+    ['rootfs', 'qemu', 'function-html'],
+  ]);
 });
