@@ -55,15 +55,15 @@ base_field() { # name
 # The archive that BASE pins. Another version is used as long as the series
 # applies without fuzz; the message says so, because nobody tested it.
 check_source() {
-  local package version sha256 found
+  local package version sha256
   package=$(base_field package)
   version=$(base_field version)
   sha256=$(base_field sha256)
   source_archive=${CZONE_KERNEL_SOURCE:-/usr/src/$package.tar.xz}
   [ -r "$source_archive" ] ||
     die "no kernel source at $source_archive: install it with 'apt-get install $package'"
-  found=$(sha256sum "$source_archive" | cut -d' ' -f1)
-  if [ "$found" != "$sha256" ]; then
+  source_sha256=$(sha256sum "$source_archive" | cut -d' ' -f1)
+  if [ "$source_sha256" != "$sha256" ]; then
     echo "$program: $source_archive is not $package $version that the series was tested on" \
       "($(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || echo 'version unknown'));" \
       "going on as long as every patch applies without fuzz" >&2

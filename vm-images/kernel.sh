@@ -14,6 +14,9 @@
 # CZONE_KERNEL_SOURCE  source archive (default: where the Debian package puts it)
 # CZONE_WORK_DIR       where to unpack and build (default: beside OUTDIR)
 # CZONE_CACHE_DIR      ccache's files go to its ccache/ unless CCACHE_DIR is set
+# CZONE_SCRATCH_DIR    where to build instead, and to leave the tree for the next
+#                      flavour of the same source, which compiles only what its
+#                      options touch; the caller removes it
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -60,6 +63,9 @@ case $flavour in
   debug)
     lines=$debug_lines need_mib=$debug_need_mib
     fragments+=("$patches/selftest.config" "$patches/debug.config")
+    # No other kernel has these options, so there is nothing to be found by what the
+    # preprocessor makes of a file; without a look there a compilation costs less.
+    export CCACHE_DEPEND=1
     ;;
   bench | bench-stock)
     lines=$release_lines need_mib=$release_need_mib
@@ -91,19 +97,28 @@ work=$(mktemp -d -- "$work_parent/kernel-$flavour.XXXXXX")
 log=$work/log
 : >"$log"
 
-tree=$work/linux
+scratch=${CZONE_SCRATCH_DIR:-$work}
+tree=$scratch/linux
+# Of what a built tree was made; not there while one is worked on.
+made_of_file=$scratch/linux.made-of
+made_of=$(cat -- "${series[@]}" <(echo "$source_sha256") | sha256sum)
+found_made_of=$(cat -- "$made_of_file" 2>/dev/null || true)
+rm -f -- "$made_of_file"
 make_kernel=(make -C "$tree" -j"$(nproc)" CC="$compiler" HOSTCC="$compiler")
 
-mkdir "$tree"
-# GPU register lists and device trees are a fifth of the bytes; nothing here
-# reads them (Kconfig does read the other architectures' files).
-run 'unpack the source' 10 150 0 tar -xf "$source_archive" -C "$tree" --strip-components=1 \
-  --exclude='*/drivers/gpu/drm/amd/include/asic_reg' \
-  --exclude='*/arch/*/boot/dts'
-if [ "${#series[@]}" -gt 0 ]; then
-  apply_series "$tree"
-elif [ "$flavour" != bench-stock ]; then
-  echo 'kernel.sh: the series is empty: building the unpatched kernel' >&2
+if [ "$found_made_of" != "$made_of" ]; then
+  rm -rf -- "$tree"
+  mkdir "$tree"
+  # GPU register lists and device trees are a fifth of the bytes; nothing here
+  # reads them (Kconfig does read the other architectures' files).
+  run 'unpack the source' 10 150 0 tar -xf "$source_archive" -C "$tree" --strip-components=1 \
+    --exclude='*/drivers/gpu/drm/amd/include/asic_reg' \
+    --exclude='*/arch/*/boot/dts'
+  if [ "${#series[@]}" -gt 0 ]; then
+    apply_series "$tree"
+  elif [ "$flavour" != bench-stock ]; then
+    echo 'kernel.sh: the series is empty: building the unpatched kernel' >&2
+  fi
 fi
 
 run 'configure' 170 180 0 "${make_kernel[@]}" tinyconfig
@@ -135,4 +150,5 @@ if [ "$flavour" = debug ] && [ -d "$tests" ]; then
   pack_selftests "$tests" "$tree/usr/gen_init_cpio" "$outdir/selftests.cpio.gz"
 fi
 rm -f -- "$kept_log"
+echo "$made_of" >"$made_of_file"
 progress 1000 'done'

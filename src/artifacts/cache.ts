@@ -3,6 +3,7 @@
 //
 //   CACHE/NAME-KEY/             a finished artifact; never changed afterwards
 //   CACHE/NAME-KEY.tmp-PID/     one being built (out/ becomes the artifact, work/ goes)
+//   CACHE/scratch-0…0.tmp-PID/  what builds of one run leave for each other
 //   CACHE/locks/NAME            held with flock while NAME is built or cleaned
 //   CACHE/logs/NAME.log         what the last build printed
 //

@@ -5,6 +5,7 @@ import { defaultCacheDir } from './cache.js';
 import { removeStaleTmp } from './clean.js';
 import { type Artifact, CHECKOUT, type EnsureOptions, ensureArtifact } from './ensure.js';
 import { allRecipes, type Recipe } from './recipes.js';
+import { Scratch } from './scratch.js';
 
 /**
  * Kernels take all processors, the rest mostly the network: one of each at a time. Nor
@@ -30,26 +31,31 @@ export async function ensureArtifacts(
   options: EnsureOptions = {},
 ): Promise<Artifact[]> {
   // Of all artifacts: a cut-off build of one that is not asked for would stay for ever.
-  await removeStaleTmp(options.cacheDir ?? defaultCacheDir());
+  const cacheDir = options.cacheDir ?? defaultCacheDir();
+  await removeStaleTmp(cacheDir);
   const failed = new AbortController();
   const signals = [failed.signal, ...(options.signal ? [options.signal] : [])];
   const signal = AbortSignal.any(signals);
   const done = new Map<string, Artifact>();
   const failures: Error[] = [];
   const recipes = await allRecipes(options.checkout ?? CHECKOUT);
-  await Promise.all(
-    lanesOf(names, recipes).map(async (lane) => {
-      for (const name of lane) {
-        if (failed.signal.aborted) return;
-        try {
-          done.set(name, await ensureArtifact(name, { ...options, signal }));
-        } catch (error) {
-          failures.push(error instanceof Error ? error : new Error(messageOf(error)));
-          failed.abort();
-        }
+  const scratch = new Scratch(cacheDir);
+  const ensureLane = async (lane: readonly string[]) => {
+    for (const name of lane) {
+      if (failed.signal.aborted) return;
+      try {
+        done.set(name, await ensureArtifact(name, { ...options, signal, scratch }));
+      } catch (error) {
+        failures.push(error instanceof Error ? error : new Error(messageOf(error)));
+        failed.abort();
       }
-    }),
-  );
+    }
+  };
+  try {
+    await Promise.all(lanesOf(names, recipes).map(ensureLane));
+  } finally {
+    await scratch.remove();
+  }
   const [failure] = failures;
   if (failure !== undefined) throw failure;
   return names.map((name) => done.get(name) as Artifact);

@@ -14,6 +14,7 @@ import { takeLock } from './lock.js';
 import type { Progress } from './progress.js';
 import { type ArtifactName, type Recipe, recipeOf } from './recipes.js';
 import { runScript, type ScriptEnd } from './run-script.js';
+import type { Scratch } from './scratch.js';
 
 /** dist/src/artifacts lies three folders below the checkout. */
 export const CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -24,6 +25,8 @@ export interface EnsureOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Ends the build; so do SIGINT, SIGTERM and SIGHUP while one runs. */
   readonly signal?: AbortSignal;
+  /** Whoever makes it removes it. */
+  readonly scratch?: Scratch | undefined;
 }
 
 export interface Artifact {
@@ -39,6 +42,7 @@ interface Context {
   readonly checkout: string;
   readonly onProgress: (progress: Progress) => void;
   readonly signal: AbortSignal;
+  readonly scratch: Scratch | undefined;
 }
 
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -62,6 +66,7 @@ export async function ensureArtifact(name: string, options: EnsureOptions = {}):
       checkout,
       onProgress: options.onProgress ?? (() => {}),
       signal: AbortSignal.any(signals),
+      scratch: options.scratch,
     };
     return await buildLocked(recipe, hash, context);
   } finally {
@@ -154,7 +159,7 @@ async function build(
   recipe: Recipe,
   tmp: string,
   needed: NodeJS.ProcessEnv,
-  { cacheDir, checkout, onProgress, signal }: Context,
+  { cacheDir, checkout, onProgress, signal, scratch }: Context,
 ): Promise<void> {
   const out = join(tmp, 'out');
   const work = join(tmp, 'work');
@@ -172,6 +177,7 @@ async function build(
         LC_ALL: 'C',
         CZONE_CACHE_DIR: cacheDir,
         CZONE_WORK_DIR: work,
+        CZONE_SCRATCH_DIR: (await scratch?.dir()) ?? undefined,
       },
       logFile,
       signal,

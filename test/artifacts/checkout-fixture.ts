@@ -19,6 +19,7 @@ export interface Fixture {
   readonly checkout: string;
   readonly cacheDir: string;
   setScript(text: string): Promise<void>;
+  setKernelScript(text: string): Promise<void>;
   /** Names in the cache but for locks and logs, sorted. */
   entries(): Promise<string[]>;
 }
@@ -34,7 +35,7 @@ export async function checkoutWith(t: Test, script: string): Promise<Fixture> {
         pins: { qemu: '' },
         functions: { html: { 'function.json': '{}' }, common: { 'serve.py': '' } },
       },
-      'guest-kernel-patches': { BASE: '', 'kernel.config': '', series: {} },
+      'guest-kernel-patches': { BASE: '', 'kernel.config': '', 'bench.config': '', series: {} },
     },
     cache: {},
   });
@@ -42,11 +43,13 @@ export async function checkoutWith(t: Test, script: string): Promise<Fixture> {
   const cacheDir = join(root, 'cache');
   const file = join(checkout, 'vm-images', 'qemu.sh');
   await chmod(file, 0o755);
-  await chmod(join(checkout, 'vm-images', 'kernel.sh'), 0o755);
+  const kernelFile = join(checkout, 'vm-images', 'kernel.sh');
+  await chmod(kernelFile, 0o755);
   return {
     checkout,
     cacheDir,
     setScript: (text) => writeFile(file, text),
+    setKernelScript: (text) => writeFile(kernelFile, text),
     entries: async () =>
       (await readdir(cacheDir)).filter((name) => name !== 'locks' && name !== 'logs').sort(),
   };

@@ -193,6 +193,52 @@ exit 1
   t.same(await fixture.entries(), []);
 });
 
+/** Writes what the shared directory held before it. */
+const SHARING_SCRIPT = `#!/bin/sh
+for file in bzImage config czone_bench gen_init_cpio; do
+  { echo made by "$1"; cat "$CZONE_SCRATCH_DIR/tree" 2>/dev/null; } >"$2/$file"
+done
+echo "left by $1" >"$CZONE_SCRATCH_DIR/tree"
+`;
+
+t.test(
+  'builds of one run may leave something for the next, and it goes with the run',
+  async (t) => {
+    const fixture = await checkoutWith(t, GOOD_SCRIPT);
+    await fixture.setKernelScript(SHARING_SCRIPT);
+    const [kernel, bench] = await ensureArtifacts(['kernel', 'kernel-bench'], fixture);
+    t.equal(await readFile(join(kernel?.dir ?? '', 'config'), 'utf8'), 'made by release\n');
+    t.equal(
+      await readFile(join(bench?.dir ?? '', 'config'), 'utf8'),
+      'made by bench\nleft by release\n',
+    );
+    t.same(
+      await fixture.entries(),
+      [`kernel-${kernel?.hash}`, `kernel-bench-${bench?.hash}`].sort(),
+    );
+  },
+);
+
+t.test('a run whose shared directory another run has does without', async (t) => {
+  const fixture = await checkoutWith(t, GOOD_SCRIPT);
+  await fixture.setScript(
+    GOOD_SCRIPT.replace('echo x', `echo "scratch=$\{CZONE_SCRATCH_DIR-none}"`),
+  );
+  const lock = await tryLock(lockFile(fixture.cacheDir, 'scratch'));
+  t.teardown(() => lock?.release());
+  await ensureArtifacts(['qemu'], fixture);
+  t.equal(await readFile(join(fixture.cacheDir, 'calls'), 'utf8'), 'scratch=none\n');
+});
+
+t.test('what a run shared that was cut off goes before the next', async (t) => {
+  const fixture = await checkoutWith(t, GOOD_SCRIPT);
+  await mkdir(join(fixture.cacheDir, 'scratch-0000000000000000.tmp-1', 'linux'), {
+    recursive: true,
+  });
+  const [qemu] = await ensureArtifacts(['qemu'], fixture);
+  t.same(await fixture.entries(), ['calls', `qemu-${qemu?.hash}`]);
+});
+
 t.test('the list tells what is built and what cannot be', async (t) => {
   const fixture = await checkoutWith(t, GOOD_SCRIPT);
   const { hash, dir } = await ensureArtifact('qemu', fixture);
