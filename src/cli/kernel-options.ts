@@ -47,7 +47,7 @@ export function noteStale(run: Run, tree: Tree): void {
   if (!tree.stale) return;
   run.output.note(
     `czone: note: ${tree.dir} was made of another series than guest-kernel-patches/series holds ` +
-      "now; 'czone kernel tree --renew' makes it anew",
+      "now; unless that was exported from it, 'czone kernel tree --renew' makes it anew",
   );
 }
 
