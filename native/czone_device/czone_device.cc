@@ -95,7 +95,8 @@ void CzoneDevice::submit(uint64_t token, const Command& given) {
 }
 
 void CzoneDevice::sendCommands() {
-  bool sent = false;
+  bool pushed = false;
+  std::vector<uint64_t> sent;
   while (running_ && !unsent_.empty()) {
     SplitQueue& queue = handler_->queue(kCommandQueue);
     Chain chain;
@@ -119,15 +120,28 @@ void CzoneDevice::sendCommands() {
                       chain.writableBytes >= sizeof(command) &&
                       SplitQueue::writeChain(memory_, chain, &command, sizeof(command));
     queue.push(memory_, chain.head, fits ? sizeof(command) : 0);
-    sent = true;
+    pushed = true;
     if (!fits) {
       violation("a buffer for commands can't hold one");
       continue;
     }
     pending.sent = true;
     unsent_.pop_front();
+    sent.push_back(seq);
   }
-  if (sent) handler_->notify(kCommandQueue);
+  if (pushed) handler_->notify(kCommandQueue);
+  countUnplugged(sent);
+}
+
+/** While the guest is at work: to count takes a while, and later would be on the way of the bytes.
+ */
+void CzoneDevice::countUnplugged(const std::vector<uint64_t>& sent) {
+  for (const uint64_t seq : sent) {
+    const auto found = pending_.find(seq);
+    if (found == pending_.end() || found->second.command.type != CommandType::kUnplug) continue;
+    uint64_t bytes = 0;
+    if (memory_.allocated(found->second.reserved, &bytes) == 0) found->second.residentBytes = bytes;
+  }
 }
 
 bool CzoneDevice::serve() {
@@ -228,7 +242,13 @@ std::optional<std::string> CzoneDevice::carryOut(Pending& pending, const Respons
     case CommandType::kUnplug:
       if (response.more) return letGo(pending, response.ranges, {pending.zone});
       if (ok) {
-        const auto resident = measureResident(pending.reserved, &reply);
+        // Not when a part was discarded meanwhile.
+        std::optional<uint64_t> resident;
+        if (reply.residentBeforeBytes < 0 && pending.residentBytes) {
+          resident = pending.residentBytes;
+          reply.residentBeforeBytes = static_cast<int64_t>(*resident);
+        }
+        measureResident(pending.reserved, &reply);
         // Above its size the zone has nothing, unless the guest does what it must not.
         if (!discardCounted(pending.reserved, &reply, resident)) {
           return "the zone could not be discarded";
@@ -361,17 +381,17 @@ void CzoneDevice::tellEvents() {
   listener_.onGuestEvents(told);
 }
 
-/** Before the first discard of a command. What is allocated, when it was counted now. */
-std::optional<uint64_t> CzoneDevice::measureResident(const Range& zone, Reply* reply) {
+/** Before the first discard of a command. */
+void CzoneDevice::measureResident(const Range& zone, Reply* reply) {
   uint64_t bytes = 0;
-  if (reply->residentBeforeBytes >= 0 || memory_.allocated(zone, &bytes) != 0) return std::nullopt;
+  if (reply->residentBeforeBytes >= 0 || memory_.allocated(zone, &bytes) != 0) return;
   reply->residentBeforeBytes = static_cast<int64_t>(bytes);
-  return bytes;
 }
 
 /**
  * Discards a part of the command's range; counts what was allocated before and after.
- * `allocated`: what it is now, where that is known: to count takes a while.
+ * `allocated`: what it was a moment ago, where that is known: to count takes a while. What
+ * the guest has touched since is returned, and not told.
  */
 bool CzoneDevice::discardCounted(const Range& range, Reply* reply,
                                  std::optional<uint64_t> allocated) {

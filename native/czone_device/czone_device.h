@@ -100,6 +100,8 @@ class CzoneDevice final : public vhost_user::Device {
     uint64_t beganNs = 0;
     uint64_t deadlineNs = 0;
     bool sent = false;
+    /** UNPLUG: what the zone had when the command was given, where that is known. */
+    std::optional<uint64_t> residentBytes;
     /** A part of the answer was refused. */
     bool failed = false;
     Reply reply;
@@ -113,6 +115,7 @@ class CzoneDevice final : public vhost_user::Device {
   bool has(int feature) const { return (ackedFeatures_ >> feature & 1) != 0; }
   bool supports(const Command& command) const;
   void sendCommands();
+  void countUnplugged(const std::vector<uint64_t>& sent);
   bool takeResponses();
   void takeResponse(const Chain& chain);
   virtio_czone_ack answer(const Chain& chain);
@@ -125,7 +128,7 @@ class CzoneDevice final : public vhost_user::Device {
   bool takeEvents();
   std::optional<std::string> takeEvent(const Chain& chain);
   void tellEvents();
-  std::optional<uint64_t> measureResident(const Range& zone, Reply* reply);
+  void measureResident(const Range& zone, Reply* reply);
   bool discardCounted(const Range& range, Reply* reply,
                       std::optional<uint64_t> allocated = std::nullopt);
   void finish(uint64_t seq, Result result);

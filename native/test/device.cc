@@ -133,6 +133,23 @@ TEST(an_unplug_returns_the_whole_zone_before_it_is_acknowledged) {
   CHECK_EQUAL(bench.allocated({kZone.addr + kZone.sizeBytes, kMiB}), 4096u);
 }
 
+TEST(what_a_guest_touches_during_an_unplug_goes_too) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kUnplug, 1, kZone, &token);
+  // The device counts after it has told the guest: wait until a later command is through.
+  uint64_t later = 0;
+  bench.guest.respond(FakeGuest::answerTo(bench.inGuest(CommandType::kList, 0, {}, &later)));
+  bench.touch({kZone.addr + kMiB, kMiB});
+  CHECK_EQUAL(bench.guest.respond(FakeGuest::answerTo(command)).discarded, kMiB);
+  CHECK_EQUAL(bench.allocated(kZone), 0u);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK_EQUAL(reply.residentBeforeBytes, static_cast<int64_t>(kMiB));
+  CHECK_EQUAL(reply.returnedBytes, kMiB);
+}
+
 TEST(a_busy_unplug_returns_nothing) {
   Started bench;
   bench.plug(1, kZone);
