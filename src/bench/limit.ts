@@ -22,13 +22,25 @@ const PUNCH_MS = 300_000;
 export async function punchLimit(
   machine: Machine,
   punchPath: string,
-  { bytes, pageSize, rounds }: { bytes: number; pageSize: PageSize; rounds: number },
+  {
+    bytes,
+    pageSize,
+    rounds,
+    restMs,
+  }: {
+    readonly bytes: number;
+    readonly pageSize: PageSize;
+    readonly rounds: number;
+    /** Between the touch and the punch. */
+    readonly restMs: number;
+  },
 ): Promise<PunchRound[]> {
   const fd = pageSize === '2MiB' ? machine.addon.createMemory('czone-limit', bytes, true) : null;
   try {
     const args = [
       `${bytes}`,
       `${rounds}`,
+      `${restMs}`,
       ...(fd === null ? [] : [`/proc/${process.pid}/fd/${fd}`]),
     ];
     const { stdout } = await promisify(execFile)(punchPath, args, {

@@ -18,7 +18,9 @@ const stock = { ...where, kernel: 'stock' };
 export function b1Measurements(ourMs: number, returnedShare = 1): Measurement[] {
   return [
     measurement('limit', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 90, 100, 110),
+    measurement('limit-rested', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 100, 110, 120),
     measurement('czone', 'returnMs', where, ourMs),
+    measurement('czone', 'guestMs', where, 2),
     measurement('czone', 'totalMs', where, ourMs + 50),
     measurement('czone', 'returnedShare', where, 1.01, returnedShare),
     measurement('czone', 'roundTripMs', where, 1),

@@ -114,7 +114,8 @@ export class CzoneVm implements PeerVm {
     const reply = await this.unplug(id);
     const ms = performance.now() - startMs;
     // Counted again, not believed.
-    return { ms, returnedBytes: reply.residentBeforeBytes - this.#resident(zone) };
+    const returnedBytes = reply.residentBeforeBytes - this.#resident(zone);
+    return { ms, returnedBytes, guestMs: reply.guestNs / 1e6 };
   }
 
   async trim(id: number): Promise<Returned> {

@@ -42,6 +42,8 @@ export interface Returned {
   readonly ms: number;
   /** Of those that were the container's on the host. */
   readonly returnedBytes: number;
+  /** Of that time the guest's, where it tells. */
+  readonly guestMs?: number;
 }
 
 export interface PeerVm {

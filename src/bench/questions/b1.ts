@@ -56,6 +56,9 @@ const PLANS: Readonly<Record<Mode, Plan>> = {
 
 const BAR = 1.1;
 const LIMIT_ROUNDS = 3;
+/** Like a container's, whose last touch is not a moment ago. */
+const REST_MS = 100;
+const RESTED = 'limit-rested';
 
 async function measure(context: BenchContext, into: Measurements): Promise<void> {
   const { rounds, hogs, reporting, bothKernels } = PLANS[context.mode];
@@ -68,6 +71,8 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
           for (const kernel of bothKernels ? kernels : kernels.slice(0, 1)) {
             const warmTimes = WARM_TIMES;
             await measurePeer(context, into, { peer, kernel, sizeMib, pages, hogs, warmTimes });
+            // Before and after: the machine's speed changes from one minute to the next.
+            if (peer === czone) await measureLimit(context, into, sizeMib, pages);
           }
         }
         for (const peer of round === 0 ? reporting : []) {
@@ -87,14 +92,20 @@ async function measureLimit(
   pages: PageSize,
 ): Promise<void> {
   const bytes = sizeMib * MIB;
-  const rounds = await punchLimit(context.machine, context.punchPath, {
-    bytes,
-    pageSize: pages,
-    rounds: LIMIT_ROUNDS,
-  });
-  for (const { ns, hugeBytes } of rounds) {
-    into.add('limit', 'returnMs', { sizeMib, pages }, ns / 1e6);
-    into.add('limit', 'hugeShare', { sizeMib, pages }, hugeBytes / bytes);
+  for (const [of, restMs] of [
+    ['limit', 0],
+    [RESTED, REST_MS],
+  ] as const) {
+    const rounds = await punchLimit(context.machine, context.punchPath, {
+      bytes,
+      pageSize: pages,
+      rounds: LIMIT_ROUNDS,
+      restMs,
+    });
+    for (const { ns, hugeBytes } of rounds) {
+      into.add(of, 'returnMs', { sizeMib, pages }, ns / 1e6);
+      into.add(of, 'hugeShare', { sizeMib, pages }, hugeBytes / bytes);
+    }
   }
 }
 
@@ -126,6 +137,7 @@ async function measurePeer(
     into.add(peer.name, 'exitMs', where, kill.exitMs);
     into.add(peer.name, 'totalMs', where, kill.exitMs + kill.returnMs);
     into.add(peer.name, 'returnedShare', where, kill.returnedBytes / kill.residentBytes);
+    if (kill.guestMs !== null) into.add(peer.name, 'guestMs', where, kill.guestMs);
     if (kill.roundTripMs > 0) into.add(peer.name, 'roundTripMs', where, kill.roundTripMs);
   }
   into.add(peer.name, 'hugeShare', where, hugeBytes / allocatedBytes);
@@ -147,7 +159,7 @@ interface Row {
 
 function rows(measurements: readonly Measurement[]): Row[] {
   return measurements
-    .filter(({ what, of }) => what === 'returnMs' && of !== 'limit')
+    .filter(({ what, of }) => what === 'returnMs' && of !== 'limit' && of !== RESTED)
     .map(({ of, at, values }) => ({
       sizeMib: Number(at['sizeMib']),
       pages: String(at['pages']),
@@ -159,9 +171,13 @@ function rows(measurements: readonly Measurement[]): Row[] {
     }));
 }
 
-function limitMs(measurements: readonly Measurement[], row: Pick<Row, 'sizeMib' | 'pages'>) {
+function limitMs(
+  measurements: readonly Measurement[],
+  row: Pick<Row, 'sizeMib' | 'pages'>,
+  of: 'limit' | typeof RESTED = 'limit',
+) {
   const { sizeMib, pages } = row;
-  return median(valuesOf(measurements, 'limit', 'returnMs', { sizeMib, pages }));
+  return median(valuesOf(measurements, of, 'returnMs', { sizeMib, pages }));
 }
 
 function tripMs(measurements: readonly Measurement[], row: Row): number {
@@ -172,6 +188,15 @@ function tripMs(measurements: readonly Measurement[], row: Row): number {
 /** Ours without the device's round trip, in bare fallocates. */
 function againstLimit(measurements: readonly Measurement[], row: Row): number {
   return (row.returnMs - tripMs(measurements, row)) / limitMs(measurements, row);
+}
+
+/** The same, without what the guest's processor does, which may be an emulated one. */
+function hostAgainstRested(measurements: readonly Measurement[], row: Row): number {
+  const { sizeMib, pages, kernel } = row;
+  const at = { sizeMib, pages, kernel };
+  const guestMs = median(valuesOf(measurements, 'czone', 'guestMs', at));
+  const hostMs = row.returnMs - tripMs(measurements, row) - guestMs;
+  return hostMs / limitMs(measurements, row, RESTED);
 }
 
 function tables(measurements: readonly Measurement[]): Table[] {
@@ -193,9 +218,12 @@ function tables(measurements: readonly Measurement[]): Table[] {
     rows: coordinates(measurements, 'sizeMib').flatMap((sizeMib) => {
       const here = all.filter((row) => row.pages === pages && row.sizeMib === sizeMib);
       const ours = here.find(({ of }) => of === 'czone')?.returnMs ?? Number.NaN;
-      const limit = limitMs(measurements, { sizeMib: Number(sizeMib), pages: String(pages) });
+      const which = { sizeMib: Number(sizeMib), pages: String(pages) };
+      const limit = limitMs(measurements, which);
+      const rested = limitMs(measurements, which, RESTED);
       return [
         [`${sizeMib} MiB`, peerTitle('limit'), '', ms(limit), '', '', ratio(limit / ours)],
+        ['', `${peerTitle('limit')}, rested`, '', ms(rested), '', '', ratio(rested / ours)],
         ...here.map((row) => [
           '',
           peerTitle(row.of),
@@ -226,6 +254,12 @@ function findings(measurements: readonly Measurement[]): Finding[] {
         {
           what: `${where}: time of the return, in bare fallocates and round trips, one of each`,
           ours: ratio(row.returnMs / (limitMs(measurements, row) + tripMs(measurements, row))),
+          bar: 'told',
+          met: null,
+        },
+        {
+          what: `${where}: the host’s part of it, in bare fallocates of rested pages`,
+          ours: ratio(hostAgainstRested(measurements, row)),
           bar: 'told',
           met: null,
         },
@@ -275,7 +309,8 @@ function plots(measurements: readonly Measurement[]): Plot[] {
     title: `Time until the bytes of a killed container are back, ${pages} pages`,
     spec: linePlot({
       measurements: measurements.filter(
-        ({ what, at, of }) => what === 'returnMs' && at['pages'] === pages && of !== 'none',
+        ({ what, at, of }) =>
+          what === 'returnMs' && at['pages'] === pages && of !== 'none' && of !== RESTED,
       ),
       x: { name: 'sizeMib', title: 'container, MiB', log: true },
       y: { title: 'ms, median', log: true },
@@ -289,7 +324,7 @@ export const b1: Question = {
   name: 'b1',
   title: 'B1: a container is killed: when has the host its memory back?',
   about:
-    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process.',
+    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process, measured before and after czone: right after the last touch, and of rested pages, 100 ms later. The guest’s part of a return is its processor’s, which under emulation is many times slower than the host’s; “the host’s part” is the return less a round trip and less what the guest says that it took.',
   measure,
   tables,
   findings,

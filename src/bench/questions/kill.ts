@@ -30,6 +30,8 @@ export interface Kill {
   readonly returnedBytes: number;
   /** Round trip of an empty request to the device, just before. */
   readonly roundTripMs: number;
+  /** Of the return: the guest's own work; null: nobody tells. */
+  readonly guestMs: number | null;
 }
 
 export interface KillRun {
@@ -103,6 +105,13 @@ async function kill(vm: BenchVm, peer: PeerVm, id: number, bytes: number): Promi
   const startMs = performance.now();
   await vm.guest.killHog(id);
   const exitMs = performance.now() - startMs;
-  const { ms, returnedBytes } = await peer.release(id, bytes, before - residentBytes);
-  return { exitMs, returnMs: ms, residentBytes, returnedBytes, roundTripMs };
+  const { ms, returnedBytes, guestMs } = await peer.release(id, bytes, before - residentBytes);
+  return {
+    exitMs,
+    returnMs: ms,
+    residentBytes,
+    returnedBytes,
+    roundTripMs,
+    guestMs: guestMs ?? null,
+  };
 }

@@ -7,19 +7,25 @@ const met = (ourMs: number, returned?: number) =>
   b1.findings(b1Measurements(ourMs, returned)).map((finding) => finding.met);
 
 t.test('the bar is 1.1 bare fallocates and a round trip', async (t) => {
-  t.same(met(111), [true, null, true]);
-  t.same(met(112), [false, null, true]);
+  t.same(met(111), [true, null, null, true]);
+  t.same(met(112), [false, null, null, true]);
 });
 
 t.test('a single container that left something misses the other', async (t) => {
-  t.same(met(100, 0.9999), [true, null, false]);
-  t.equal(b1.findings(b1Measurements(100, 0.99999))[2]?.ours, '99.9 %', 'never rounded up');
+  t.same(met(100, 0.9999), [true, null, null, false]);
+  t.equal(b1.findings(b1Measurements(100, 0.99999))[3]?.ours, '99.9 %', 'never rounded up');
+});
+
+t.test('the host’s part goes without what the guest’s processor does', async (t) => {
+  const [, , part] = b1.findings(b1Measurements(113));
+  t.match(part, { what: /the host’s part/, ours: '1.00×', bar: 'told' }, '113 - 1 - 2 of 110');
 });
 
 t.test('peers stand beside it as multiples', async (t) => {
   const [table] = b1.tables(b1Measurements(100));
   t.same(table?.rows, [
     ['128 MiB', 'bare fallocate', '', '100 ms', '', '', '1.00×'],
+    ['', 'bare fallocate, rested', '', '110 ms', '', '', '1.10×'],
     ['', 'czone', 'czone', '100 ms', '100.0 %', '150 ms', '1.00×'],
     ['', 'virtio-mem', 'stock', '800 ms', '98.7 %', '850 ms', '8.00×'],
   ]);
