@@ -23,6 +23,8 @@ export interface NodeSideOptions {
   readonly main: string;
   readonly functionId: string;
   readonly requestPath: string;
+  /** Of `czone node start`, beside what every node of the bench has. */
+  readonly nodeArgs: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -43,7 +45,7 @@ export class NodeSide {
       const node = await NodeProcess.start([options.main], {
         runDir,
         logPath: join(runDir, 'node.log'),
-        args: ['--region', '8GiB'],
+        args: ['--region', '8GiB', ...options.nodeArgs],
         signal: options.signal,
       });
       return new NodeSide(node, runDir, options);

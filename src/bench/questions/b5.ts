@@ -34,6 +34,7 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
     ...context,
     functionId: FUNCTION_ID,
     requestPath: REQUEST_PATH,
+    nodeArgs: [],
   });
   const fleets: SoloFleet[] = [];
   try {

@@ -29,15 +29,20 @@ const WARM_REQUESTS = 20;
 /** Nobody's boot should hang; one that does is counted. */
 const BOOTS_MAX = 3;
 
+interface Member {
+  readonly vm: SoloVm;
+  /** null: it maps the template's. */
+  readonly memoryFd: number | null;
+}
+
 export class SoloFleet {
   readonly #machine: SoloMachine;
   readonly #addon: HostAddon;
   readonly #kind: SoloKind;
   readonly #translationMib: number;
   readonly #directory: string;
-  readonly #vms: SoloVm[] = [];
-  /** Of fresh VMs one each, else the template's. */
-  readonly #memoryFds: number[] = [];
+  readonly #members: Member[] = [];
+  #templateFd: number | null = null;
   #hungBoots = 0;
 
   private constructor(
@@ -72,16 +77,17 @@ export class SoloFleet {
 
   /**
    * One more; ends with its first answer. Milliseconds from the launch to there; of a
-   * boot that hung and was begun again only the last launch counts.
+   * boot that hung and was begun again only the last launch counts. Two may be under way
+   * at once.
    */
   async add(): Promise<number> {
     if (this.#kind === 'fresh') return (await this.#boot({ hold: false })).ms;
     const { requestPath } = this.#machine;
     const startMs = performance.now();
-    const memory: SoloMemory = { kind: 'copied', path: this.#pathOf(this.#memoryFds[0] ?? -1) };
+    const memory: SoloMemory = { kind: 'copied', path: this.#pathOf(this.#templateFd ?? -1) };
     const hold = this.#kind === 'early';
     const vm = await this.#launch({ memory, hold, incoming: true });
-    this.#vms.push(vm);
+    this.#members.push({ vm, memoryFd: null });
     await vm.loadState(this.#statePath);
     if (hold) await vm.letGo();
     await vm.firstResponse(requestPath);
@@ -95,25 +101,29 @@ export class SoloFleet {
 
   /** Of all VMs, guests and VMMs; a template once. */
   hostBytes(): number {
-    const memory = this.#memoryFds.reduce((sum, fd) => sum + fstatSync(fd).blocks * 512, 0);
-    return this.#vms.reduce((sum, vm) => sum + vm.ownBytes(), memory);
+    const held = (fd: number | null) => (fd === null ? 0 : fstatSync(fd).blocks * 512);
+    return this.#members.reduce(
+      (sum, { vm, memoryFd }) => sum + vm.ownBytes() + held(memoryFd),
+      held(this.#templateFd),
+    );
   }
 
   /** The newest ends, and a fresh one's memory with it. */
   async removeLast(): Promise<void> {
-    if (this.#kind === 'fresh') await this.#removeNewest();
-    else await this.#vms.pop()?.end();
+    const last = this.#members.at(-1);
+    if (last) await this.#remove(last);
   }
 
-  async #removeNewest(): Promise<void> {
-    await this.#vms.pop()?.end();
-    const fd = this.#memoryFds.pop();
-    if (fd !== undefined) this.#addon.closeMemory(fd);
+  async #remove(member: Member): Promise<void> {
+    this.#members.splice(this.#members.indexOf(member), 1);
+    await member.vm.end();
+    if (member.memoryFd !== null) this.#addon.closeMemory(member.memoryFd);
   }
 
   async close(): Promise<void> {
-    for (const vm of this.#vms.splice(0)) await vm.end();
-    for (const fd of this.#memoryFds.splice(0)) this.#addon.closeMemory(fd);
+    for (const member of [...this.#members]) await this.#remove(member);
+    if (this.#templateFd !== null) this.#addon.closeMemory(this.#templateFd);
+    this.#templateFd = null;
     await rm(this.#directory, { recursive: true, force: true });
   }
 
@@ -123,30 +133,31 @@ export class SoloFleet {
 
   async #makeTemplate(): Promise<void> {
     const hold = this.#kind === 'early';
-    const { vm } = await this.#boot({ hold });
+    const { member } = await this.#boot({ hold });
+    const { vm } = member;
     if (!hold) {
       for (let n = 1; n < WARM_REQUESTS; n++) await vm.firstResponse(this.#machine.requestPath);
     }
     await vm.saveState(this.#statePath);
-    this.#vms.pop();
+    this.#members.splice(0);
+    this.#templateFd = member.memoryFd;
     await vm.end();
   }
 
   /** With memory of its own; it holds, or has answered. */
-  async #boot({ hold }: { hold: boolean }): Promise<{ vm: SoloVm; ms: number }> {
+  async #boot({ hold }: { hold: boolean }): Promise<{ member: Member; ms: number }> {
     for (let boots = 1; ; boots++) {
       const startMs = performance.now();
-      const memory = this.#newMemory();
-      const vm = await this.#launch({ memory, hold, incoming: false });
-      this.#vms.push(vm);
+      const member = await this.#launchFresh(hold);
+      const { vm } = member;
       try {
         await (hold ? vm.held() : vm.firstResponse(this.#machine.requestPath));
-        return { vm, ms: performance.now() - startMs };
+        return { member, ms: performance.now() - startMs };
       } catch (error) {
         if (boots === BOOTS_MAX) throw error;
         this.#machine.signal.throwIfAborted();
         this.#hungBoots += 1;
-        await this.#removeNewest();
+        await this.#remove(member);
       }
     }
   }
@@ -155,10 +166,17 @@ export class SoloFleet {
     return SoloVm.launch(this.#machine, { ...options, translationMib: this.#translationMib });
   }
 
-  #newMemory(): SoloMemory {
-    const fd = this.#addon.createMemory('czone-solo', SOLO_BYTES, false);
-    this.#memoryFds.push(fd);
-    return { kind: 'own', path: this.#pathOf(fd) };
+  async #launchFresh(hold: boolean): Promise<Member> {
+    const memoryFd = this.#addon.createMemory('czone-solo', SOLO_BYTES, false);
+    try {
+      const memory: SoloMemory = { kind: 'own', path: this.#pathOf(memoryFd) };
+      const member = { vm: await this.#launch({ memory, hold, incoming: false }), memoryFd };
+      this.#members.push(member);
+      return member;
+    } catch (error) {
+      this.#addon.closeMemory(memoryFd);
+      throw error;
+    }
   }
 
   #pathOf(fd: number): string {

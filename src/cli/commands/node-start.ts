@@ -20,6 +20,7 @@ interface Options {
   readonly initialMemory?: string;
   readonly pageSize: PageSize;
   readonly vcpus?: string;
+  readonly translation?: string;
   readonly sandboxIdle?: string;
   readonly readyTimeout?: string;
   readonly cacheDir?: string;
@@ -53,6 +54,7 @@ export function nodeStart(node: Command): void {
           .default('4KiB'),
       )
       .option('--vcpus <n>', 'virtual CPUs of a VM (default: 2)')
+      .option('--translation <size>', 'translated code that an emulated VM keeps (default: 128MiB)')
       .option('--sandbox-idle <time>', 'end a VM without containers after; 0: never (default: 5m)')
       .option('--ready-timeout <time>', 'how long a container may take to answer (default: 120s)')
       .option('--cache-dir <dir>', 'where artifacts lie (default: ~/.cache/czone)')
@@ -106,6 +108,7 @@ function configOf(options: Options, run: Run): NodeConfigInput {
     firstBytes: given(options.initialMemory, size('--initial-memory')),
     pageSize: options.pageSize,
     vcpus: given(options.vcpus, count('--vcpus')),
+    translationBytes: given(options.translation, size('--translation')),
     sandboxIdleMs: given(options.sandboxIdle, time('--sandbox-idle')),
     defaultReadyTimeoutMs: given(options.readyTimeout, time('--ready-timeout')),
     cacheDir: given(options.cacheDir, path),

@@ -274,6 +274,7 @@ export class Sandbox implements GuestSide {
         paths,
         pageSize: config.pageSize,
         vcpus: config.vcpus,
+        translationBytes: config.translationBytes,
         bootMemoryBytes: config.bootMemoryBytes,
         regionBytes: config.regionBytes,
         debugShell: config.debugShell,

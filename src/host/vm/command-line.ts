@@ -13,6 +13,8 @@ export interface CommandLineOptions {
   /** Random, 128 bits: by it a later node proves that the process is ours. */
   readonly uuid: string;
   readonly vcpus: number;
+  /** Of an emulated VM; without a bound it grows to hundreds of MiB. */
+  readonly translationBytes: number;
   readonly bootMemoryBytes: number;
   readonly regionBytes: number;
   /** Descriptors of the memory files as QEMU inherits them. */
@@ -43,13 +45,6 @@ export const AGENT_PORT_ID = 'agentport';
 export const NETDEV_ID = 'net0';
 export const DEVICE_PORT = 'port0';
 export const imagePort = (slot: number): string => `port${slot + 1}`;
-
-/**
- * Translated code of an emulated VM; without a bound it grows to hundreds of MiB. What
- * daemon, crun and Python take is translated again and again when it is less: with 96 a
- * start by zygote takes 2.4 times as long, with 64 4.6 times, with 192 as long.
- */
-const TRANSLATION_MIB = 128;
 
 /**
  * Free memory outside of zones is reported to the host page by page: what comes and
@@ -98,7 +93,7 @@ export function qemuArguments(options: CommandLineOptions): string[] {
     ['-machine', machine.join(',')],
     options.accelerator === 'kvm'
       ? ['-accel', 'kvm', '-cpu', 'host']
-      : ['-accel', `tcg,thread=multi,tb-size=${TRANSLATION_MIB}`, '-cpu', 'max'],
+      : ['-accel', `tcg,thread=multi,tb-size=${options.translationBytes / MIB}`, '-cpu', 'max'],
     ['-smp', `${options.vcpus}`],
     ['-m', `size=${totalBytes / MIB}M`],
     ...guestMemory(options),

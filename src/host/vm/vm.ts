@@ -28,6 +28,7 @@ export interface VmOptions {
   readonly accelerator: 'kvm' | 'tcg';
   readonly pageSize: PageSize;
   readonly vcpus: number;
+  readonly translationBytes: number;
   readonly bootMemoryBytes: number;
   readonly regionBytes: number;
   readonly kernelPath: string;
@@ -117,6 +118,7 @@ async function startProcess(options: VmOptions, memory: MemoryFile): Promise<Qem
       vmName: `czone-${sandboxId}`,
       uuid,
       vcpus: options.vcpus,
+      translationBytes: options.translationBytes,
       bootMemoryBytes: options.bootMemoryBytes,
       regionBytes: options.regionBytes,
       memoryFds: MEMORY_FDS,

@@ -12,6 +12,7 @@ const options: CommandLineOptions = {
   vmName: 'czone-vm-00000001',
   uuid: '00000000-0000-4000-8000-000000000000',
   vcpus: 2,
+  translationBytes: 128 * MIB,
   bootMemoryBytes: 256 * MIB,
   regionBytes: 2048 * MIB,
   memoryFds: [3, 4],
@@ -49,6 +50,12 @@ t.test('huge pages are for the region, which then lies at a multiple of them', a
 
 t.test('an uuid proves whose process it is', async (t) => {
   t.equal(after(qemuArguments(options), '-uuid'), options.uuid);
+});
+
+t.test('an emulated VM keeps so much translated code, one with KVM none', async (t) => {
+  const small = { ...options, translationBytes: 32 * MIB };
+  t.match(after(qemuArguments(small), '-accel'), /,tb-size=32$/);
+  t.equal(after(qemuArguments({ ...small, accelerator: 'kvm' }), '-accel'), 'kvm');
 });
 
 t.test('commas in paths do not end an option', async (t) => {
