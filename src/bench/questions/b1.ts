@@ -26,14 +26,18 @@ import { least, median } from '../statistics.js';
 import type { Kernel } from '../vm/bench-vm.js';
 import { killAndReturn, WARM_TIMES } from './kill.js';
 
-interface Plan {
-  /** Of the containers, MiB; round by round. */
-  readonly rounds: readonly (readonly number[])[];
-  readonly hogs: number;
-  /** Asked in the first round alone: their answers are a matter of seconds. */
-  readonly reporting: readonly Peer[];
+interface Round {
+  /** Of the containers, MiB. */
+  readonly sizesMib: readonly number[];
+  /** Free page reporting too, whose answers are a matter of seconds. */
+  readonly reporting: boolean;
   /** Peers on the patched kernel too. */
   readonly bothKernels: boolean;
+}
+
+interface Plan {
+  readonly rounds: readonly Round[];
+  readonly hogs: number;
 }
 
 const ASKED = [czone, virtioMem, balloon];
@@ -41,16 +45,16 @@ const REPORTING = [freePageReporting, freePageReportingDefault];
 const REPORTING_HOGS = 2;
 const REPORTING_WARM_TIMES = 1;
 const PLANS: Readonly<Record<Mode, Plan>> = {
-  quick: { rounds: [[128]], hogs: 2, reporting: [], bothKernels: false },
-  usual: { rounds: [[128, 512]], hogs: 3, reporting: REPORTING, bothKernels: false },
+  quick: { rounds: [{ sizesMib: [128], reporting: false, bothKernels: false }], hogs: 2 },
+  usual: { rounds: [{ sizesMib: [128, 512], reporting: true, bothKernels: false }], hogs: 3 },
+  // The large ones take minutes for each peer: to touch 8 GiB of small pages, emulated.
   full: {
     rounds: [
-      [128, 256, 512, 1024, 2048],
-      [128, 256, 512],
+      { sizesMib: [128, 256, 512], reporting: true, bothKernels: true },
+      { sizesMib: [1024, 2048], reporting: false, bothKernels: false },
+      { sizesMib: [128, 256, 512], reporting: false, bothKernels: false },
     ],
     hogs: 4,
-    reporting: REPORTING,
-    bothKernels: true,
   },
 };
 
@@ -61,8 +65,8 @@ const REST_MS = 100;
 const RESTED = 'limit-rested';
 
 async function measure(context: BenchContext, into: Measurements): Promise<void> {
-  const { rounds, hogs, reporting, bothKernels } = PLANS[context.mode];
-  for (const [round, sizesMib] of rounds.entries()) {
+  const { rounds, hogs } = PLANS[context.mode];
+  for (const { sizesMib, reporting, bothKernels } of rounds) {
     for (const sizeMib of sizesMib) {
       for (const pages of PAGE_SIZES) {
         await measureLimit(context, into, sizeMib, pages);
@@ -75,7 +79,7 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
             if (peer === czone) await measureLimit(context, into, sizeMib, pages);
           }
         }
-        for (const peer of round === 0 ? reporting : []) {
+        for (const peer of reporting ? REPORTING : []) {
           const [kernel] = kernelsOf(peer, context.mode);
           const few = { hogs: REPORTING_HOGS, warmTimes: REPORTING_WARM_TIMES };
           await measurePeer(context, into, { peer, kernel, sizeMib, pages, ...few });

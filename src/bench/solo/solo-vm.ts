@@ -50,13 +50,19 @@ export class SoloVm {
   readonly endpoint: string;
   readonly #child: ChildProcess;
   readonly #directory: string;
+  readonly #signal: AbortSignal;
 
-  private constructor(child: ChildProcess, directory: string, qmp: QmpClient, port: number) {
+  private constructor(
+    child: ChildProcess,
+    qmp: QmpClient,
+    { directory, hostPort, signal }: { directory: string; hostPort: number; signal: AbortSignal },
+  ) {
     this.#child = child;
     this.#directory = directory;
+    this.#signal = signal;
     this.qmp = qmp;
     this.pid = child.pid ?? 0;
-    this.endpoint = `http://127.0.0.1:${port}`;
+    this.endpoint = `http://127.0.0.1:${hostPort}`;
     if (running.size === 0) process.on('exit', killRunning);
     running.add(child);
   }
@@ -92,7 +98,7 @@ export class SoloVm {
       const qmp = await connectMonitor(path('qmp.sock'), async () => {
         if (ended) throw new CzoneError('UNAVAILABLE', 'QEMU ended at once');
       });
-      return new SoloVm(child, directory, qmp, hostPort);
+      return new SoloVm(child, qmp, { directory, hostPort, signal: machine.signal });
     } catch (cause) {
       child.kill('SIGKILL');
       await rm(directory, { recursive: true, force: true });
@@ -119,6 +125,7 @@ export class SoloVm {
     };
     try {
       while (!leave.aborted) {
+        this.#signal.throwIfAborted();
         if (performance.now() > deadline || this.#child.exitCode !== null) {
           throw new CzoneError('DEADLINE_EXCEEDED', await this.#silence());
         }
