@@ -35,23 +35,23 @@ const PAGES: PageSize = '4KiB';
 const PEERS = [czone, virtioMem];
 /** The others are so many, each with an equal part of what is used. */
 const OTHERS = 3;
+const BLOCK_MIB = 2;
 
 async function measure(context: BenchContext, into: Measurements): Promise<void> {
   const { returnMib, restMib, usedPercent, rounds } = PLANS[context.mode];
   for (let round = 0; round < rounds; round++) {
     for (const percent of usedPercent) {
       for (const peer of PEERS) {
-        const eachMib = (restMib * percent) / 100 / OTHERS;
-        const otherBytes = Math.floor((eachMib * MIB) / (64 * 1024)) * 64 * 1024;
-        const used = otherBytes * OTHERS;
+        // virtio-mem gives and takes whole blocks.
+        const eachBlocks = Math.floor((restMib * percent) / 100 / OTHERS / BLOCK_MIB);
+        const otherBytes = eachBlocks * BLOCK_MIB * MIB;
         const { kills } = await killAndReturn(context, {
           peer,
           kernel: kernelsOf(peer, context.mode)[0],
           pageSize: PAGES,
           killBytes: [returnMib * MIB],
           otherBytes: otherBytes === 0 ? [] : Array.from({ length: OTHERS }, () => otherBytes),
-          // virtio-mem gives back whole blocks.
-          freeBytes: Math.floor((restMib * MIB - used) / (2 * MIB)) * 2 * MIB,
+          freeBytes: restMib * MIB - otherBytes * OTHERS,
           warmTimes: WARM_TIMES,
         });
         const at = { usedPercent: percent, returnMib };

@@ -147,6 +147,15 @@ export class BenchVm {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
   }
 
+  /** All of its processors stand still, and its clock. */
+  async pause(): Promise<void> {
+    await this.qmp.command('stop');
+  }
+
+  async resume(): Promise<void> {
+    await this.qmp.command('cont');
+  }
+
   console(): string {
     return readFileSync(join(this.directory, 'console'), 'latin1');
   }
