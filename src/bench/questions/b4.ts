@@ -10,6 +10,7 @@ import { change, ms, ratio } from '../report/numbers.js';
 import { barPlot } from '../report/plots.js';
 import { median, quantile } from '../statistics.js';
 import { BenchVm } from '../vm/bench-vm.js';
+import { Pinning } from '../vm/pinning.js';
 
 /** quantum: arithmetic in registers; stream: a triad over arrays larger than caches. */
 const WORKS = ['quantum', 'stream'] as const;
@@ -50,11 +51,24 @@ interface Contestant {
 }
 
 async function measure(context: BenchContext, into: Measurements): Promise<void> {
+  const pinning = await Pinning.begin();
+  try {
+    await measurePinned(context, into, pinning);
+  } finally {
+    await pinning.end();
+  }
+}
+
+async function measurePinned(
+  context: BenchContext,
+  into: Measurements,
+  pinning: Pinning,
+): Promise<void> {
   const { works, peers, windows, seconds } = PLANS[context.mode];
   for (const work of works) {
     const contestants: Contestant[] = [];
     try {
-      for (const peer of peers) contestants.push(await enter(context, peer, work));
+      for (const peer of peers) contestants.push(await enter(context, pinning, peer, work));
       for (let window = 0; window < windows; window++) {
         // Each is the first as often as the last.
         const first = window % contestants.length;
@@ -72,7 +86,12 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
 }
 
 /** Its VM, warm and paused. */
-async function enter(context: BenchContext, peer: Peer, work: Work): Promise<Contestant> {
+async function enter(
+  context: BenchContext,
+  pinning: Pinning,
+  peer: Peer,
+  work: Work,
+): Promise<Contestant> {
   const containers = [RESIDENT_BYTES, CONTAINER_BYTES];
   const vm = await BenchVm.start(
     context.machine,
@@ -86,6 +105,7 @@ async function enter(context: BenchContext, peer: Peer, work: Work): Promise<Con
   );
   let opened: PeerVm | null = null;
   try {
+    await pinning.pin(vm);
     opened = await peer.open(vm);
     const zone = await opened.admit(RESIDENT_ID, RESIDENT_BYTES);
     await vm.guest.startHog(RESIDENT_ID, zone, RESIDENT_BYTES, false);
@@ -242,7 +262,7 @@ export const b4: Question = {
   name: 'b4',
   title: 'B4: what do neighbours notice while others come and go?',
   about:
-    'A neighbour does the same piece of work over and over while every 1.5 s a container of 128 MiB comes, touches all of it, is killed, and its memory is taken back, or is not. A third process holds 128 MiB all the time. Each way has a VM of its own; they take turns of some seconds, the others paused, and throughput is that of turns side by side.',
+    'A neighbour does the same piece of work over and over while every 1.5 s a container of 128 MiB comes, touches all of it, is killed, and its memory is taken back, or is not. A third process holds 128 MiB all the time. The neighbour has a processor to itself, in the guest and on the host, all else the others. Each way has a VM of its own; they take turns of some seconds, the others paused, and throughput is that of turns side by side.',
   measure,
   tables,
   findings,
