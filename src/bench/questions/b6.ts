@@ -73,12 +73,11 @@ async function measureOurs(
   });
   try {
     await node.add(start);
-    await upTo(
-      COUNTS[context.mode],
-      { there: 1, atOnce: STARTS_AT_ONCE },
-      async () => void (await node.add(start)),
-      () => node.hostBytes(),
-      async (count) => {
+    await upTo(context, {
+      there: 1,
+      add: async () => void (await node.add(start)),
+      hostBytes: () => node.hostBytes(),
+      look: async (count) => {
         const cached = await cachedBytes([rootfs, machine.imagePath]);
         const bytes = (await node.hostBytes()) + cached;
         into.add(of, 'hostMib', { count }, bytes / MIB);
@@ -88,7 +87,7 @@ async function measureOurs(
         into.add(of, 'partMib', { count, part: 'page cache of the images' }, cached / MIB);
         context.say(`b6: ${count} × ${titleOf(of)}: ${Math.round(bytes / MIB)} MiB`);
       },
-    );
+    });
   } finally {
     await node.close();
   }
@@ -103,41 +102,51 @@ async function measureSolos(
     await dropFromCache([machine.imagePath]);
     const fleet = await SoloFleet.open(machine, context.machine.addon, kind, 'small');
     try {
-      await upTo(
-        COUNTS[context.mode],
-        { there: 0, atOnce: STARTS_AT_ONCE },
-        async () => void (await fleet.add()),
-        async () => fleet.hostBytes(),
-        async (count) => {
+      await upTo(context, {
+        there: 0,
+        // Idle ones take processor time, too, which would slow the next boots.
+        add: () => fleet.addPaused(),
+        hostBytes: async () => fleet.hostBytes(),
+        look: async (count) => {
           const bytes = fleet.hostBytes() + (await cachedBytes([machine.imagePath]));
           into.add(kind, 'hostMib', { count }, bytes / MIB);
           context.say(`b6: ${count} × ${startTitle(kind)}: ${Math.round(bytes / MIB)} MiB`);
         },
-      );
+        wake: () => fleet.resume(),
+        rest: () => fleet.pause(),
+      });
     } finally {
       await fleet.close();
     }
   }
 }
 
-async function upTo(
-  counts: readonly number[],
-  { there, atOnce }: { there: number; atOnce: number },
-  add: () => Promise<void>,
-  hostBytes: () => Promise<number>,
-  look: (count: number) => Promise<void>,
-): Promise<void> {
-  let live = there;
-  for (const count of counts) {
+interface Side {
+  /** Live already. */
+  readonly there: number;
+  add(): Promise<void>;
+  hostBytes(): Promise<number>;
+  look(count: number): Promise<void>;
+  /** Before they settle, and when they were looked at. */
+  wake?(): Promise<void>;
+  rest?(): Promise<void>;
+}
+
+async function upTo({ mode, signal }: BenchContext, side: Side): Promise<void> {
+  let live = side.there;
+  for (const count of COUNTS[mode]) {
     while (live < count) {
-      const adding = Array.from({ length: Math.min(atOnce, count - live) }, add);
+      signal.throwIfAborted();
+      const adding = Array.from({ length: Math.min(STARTS_AT_ONCE, count - live) }, side.add);
       live += adding.length;
       // All of them end before anybody closes the fleet.
       const failed = (await Promise.allSettled(adding)).find(({ status }) => status === 'rejected');
       if (failed?.status === 'rejected') throw failed.reason;
     }
-    await settled(hostBytes);
-    await look(count);
+    await side.wake?.();
+    await settled(side.hostBytes);
+    await side.look(count);
+    await side.rest?.();
   }
 }
 
@@ -279,7 +288,7 @@ export const b6: Question = {
   name: 'b6',
   title: 'B6: how much of the host do N containers of one function take?',
   about:
-    'As B5. Counted on the host: allocated blocks of the guests’ memory (a template’s once, and of each clone what it has written), the proportional set size of each VMM and of the controller without shared memory, and what the host’s page cache holds of the images. Under emulation every VM keeps at most 32 MiB of translated code, ours too (`czone node start --translation 32MiB`): so all take the least bytes, and starts are slower than in B5, where each has what makes it quickest. “As it comes” is a node with its default of 128 MiB.',
+    'As B5. Counted on the host: allocated blocks of the guests’ memory (a template’s once, and of each clone what it has written), the proportional set size of each VMM and of the controller without shared memory, and what the host’s page cache holds of the images. Under emulation every VM keeps at most 32 MiB of translated code, ours too (`czone node start --translation 32MiB`): so all take the least bytes, and starts are slower than in B5, where each has what makes it quickest. “As it comes” is a node with its default of 128 MiB. While more are started the VMs of one container are paused, so that dozens of idle ones do not slow the next; all run when bytes are counted.',
   measure,
   tables,
   findings,

@@ -81,17 +81,36 @@ export class SoloFleet {
    * at once.
    */
   async add(): Promise<number> {
-    if (this.#kind === 'fresh') return (await this.#boot({ hold: false })).ms;
+    return (await this.#add()).ms;
+  }
+
+  /** One more, which is paused when it has answered. */
+  async addPaused(): Promise<void> {
+    const { member } = await this.#add();
+    await member.vm.pause();
+  }
+
+  async pause(): Promise<void> {
+    for (const { vm } of this.#members) await vm.pause();
+  }
+
+  async resume(): Promise<void> {
+    for (const { vm } of this.#members) await vm.resume();
+  }
+
+  async #add(): Promise<{ member: Member; ms: number }> {
+    if (this.#kind === 'fresh') return this.#boot({ hold: false });
     const { requestPath } = this.#machine;
     const startMs = performance.now();
     const memory: SoloMemory = { kind: 'copied', path: this.#pathOf(this.#templateFd ?? -1) };
     const hold = this.#kind === 'early';
     const vm = await this.#launch({ memory, hold, incoming: true });
-    this.#members.push({ vm, memoryFd: null });
+    const member = { vm, memoryFd: null };
+    this.#members.push(member);
     await vm.loadState(this.#statePath);
     if (hold) await vm.letGo();
     await vm.firstResponse(requestPath);
-    return performance.now() - startMs;
+    return { member, ms: performance.now() - startMs };
   }
 
   /** Boots that hung, and were begun again. */

@@ -171,7 +171,7 @@ export class SoloVm {
 
   /** Writes everything but the memory, which lies in its file. The guest is stopped. */
   async saveState(path: string): Promise<void> {
-    await this.qmp.command('stop');
+    await this.pause();
     await this.#ignoreShared();
     await this.qmp.command('migrate', { uri: `file:${path}` });
     await this.#migrated();
@@ -182,6 +182,15 @@ export class SoloVm {
     await this.#ignoreShared();
     await this.qmp.command('migrate-incoming', { uri: `file:${path}` });
     await this.#migrated();
+    await this.resume();
+  }
+
+  /** Its processor stands still, and its clock. */
+  async pause(): Promise<void> {
+    await this.qmp.command('stop');
+  }
+
+  async resume(): Promise<void> {
     await this.qmp.command('cont');
   }
 
