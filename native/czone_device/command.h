@@ -89,8 +89,7 @@ struct Reply {
   uint32_t pagesInUse = 0;
   uint64_t guestNs = 0;
   uint64_t roundTripNs = 0;
-  /** Of the zone's range, before the first discard (of an UNPLUG: when it was sent); -1: none ran.
-   */
+  /** Of the zone's range before the first discard, or as an UNPLUG was sent; -1: none ran. */
   int64_t residentBeforeBytes = -1;
   uint64_t returnedBytes = 0;
   /** Ranges that the driver named. */

@@ -133,8 +133,7 @@ void CzoneDevice::sendCommands() {
   countUnplugged(sent);
 }
 
-/** While the guest is at work: to count takes a while, and later would be on the way of the bytes.
- */
+/** While the guest is at work: to count takes a while, and later the bytes would wait for it. */
 void CzoneDevice::countUnplugged(const std::vector<uint64_t>& sent) {
   for (const uint64_t seq : sent) {
     const auto found = pending_.find(seq);
