@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // czone_host.node: what src/host/device/native.ts declares.
+#include <malloc.h>
 #include <napi.h>
 
 #include <cmath>
@@ -412,6 +413,8 @@ Napi::Value allocatedBytes(const Napi::CallbackInfo& info) {
   return numberFrom(info.Env(), allocated);
 }
 
+void trimHeap(const Napi::CallbackInfo&) { malloc_trim(0); }
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* constructor = new Napi::FunctionReference(Napi::Persistent(DeviceObject::define(env)));
   env.SetInstanceData(constructor);
@@ -422,6 +425,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createMemory", Napi::Function::New(env, createMemory));
   exports.Set("closeMemory", Napi::Function::New(env, closeMemory));
   exports.Set("allocatedBytes", Napi::Function::New(env, allocatedBytes));
+  exports.Set("trimHeap", Napi::Function::New(env, trimHeap));
   return exports;
 }
 

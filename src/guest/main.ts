@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { garbageCollector } from '../protocol/heap.js';
 import { serveAgent } from './agent-server.js';
 import { Bundles } from './bundle.js';
 import { Cgroups } from './cgroup.js';
@@ -14,7 +15,7 @@ import type { GuestAddon } from './native.js';
 import { Network } from './network.js';
 import { NetworkPool } from './network-pool.js';
 import { findPort, PortStream } from './port.js';
-import { garbageCollector, IdleReclaim } from './reclaim.js';
+import { IdleReclaim } from './reclaim.js';
 
 /** Put in by src/build/bundle-daemon.ts. */
 declare const CZONE_VERSION: string;

@@ -4,8 +4,7 @@
 // that has touched and an idle life does not need, mostly file pages of Node's own
 // program (the first call thereafter is slower).
 import { constants, writeFile } from 'node:fs/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import type { HeapParts } from '../protocol/heap.js';
 
 const QUIET_MS = 3000;
 /** V8 would let the heap grow by half before it looks; what is spread out then stays so. */
@@ -17,7 +16,7 @@ const FORGET = '2';
 /** More than the daemon has: as much as can be taken. */
 const RECLAIMED_BYTES = 256 * 1024 * 1024;
 
-export interface ReclaimParts {
+export interface ReclaimParts extends HeapParts {
   /** memory.reclaim of the daemon's own cgroup. */
   readonly path: string;
   /**
@@ -25,10 +24,6 @@ export interface ReclaimParts {
    * node each, outlive the cgroup until memory is short: which the host wants back.
    */
   readonly namesPath: string;
-  /** Gives free memory of the C heap back. */
-  readonly trimHeap: () => void;
-  /** A full collection of the JavaScript heap. */
-  readonly collect: () => void;
 }
 
 export class IdleReclaim {
@@ -82,10 +77,4 @@ export class IdleReclaim {
  */
 function tell(path: string, text: string): void {
   writeFile(path, text, { flag: constants.O_WRONLY }).catch(() => {});
-}
-
-/** V8's collector, which idle code never calls: nothing is allocated, so nothing forces it. */
-export function garbageCollector(): () => void {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as () => void;
 }

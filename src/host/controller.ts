@@ -4,6 +4,7 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { CzoneError } from '../protocol/errors.js';
+import { garbageCollector } from '../protocol/heap.js';
 import { builtArtifacts } from './built-artifacts.js';
 import { type NodeConfig, type NodeConfigInput, parseNodeConfig } from './config.js';
 import type { ContainerView, Controller } from './controller-api.js';
@@ -19,6 +20,7 @@ import { ContainerLogs } from './logs/container-logs.js';
 import type { NodeArtifacts } from './node-artifacts.js';
 import { NodeController } from './node-controller.js';
 import { nodeRoom, type Placer } from './placement/place.js';
+import { QuietHeap } from './quiet-heap.js';
 import { RememberedRequests } from './requests/remembered.js';
 import type { SandboxEnvironment } from './sandbox/environment.js';
 import { claimRunDir, type NodeClaim } from './state/node-claim.js';
@@ -78,6 +80,10 @@ async function assemble(
   await images.removeLeftovers();
 
   const log = deps.log ?? SILENT;
+  const heap = new QuietHeap({
+    collect: garbageCollector(),
+    trimHeap: () => addon.trimHeap(),
+  });
   const ended = new EndedContainers(LIMITS.exitedContainers);
   const environment: SandboxEnvironment = {
     config,
@@ -98,7 +104,11 @@ async function assemble(
         firstBytes: config.firstBytes,
       }),
     onContainerEnded: (container) => ended.add(container),
-    onSandboxEnded: (sandboxId) => placer.sandboxes.delete(sandboxId),
+    onSandboxEnded: (sandboxId) => {
+      placer.sandboxes.delete(sandboxId);
+      heap.worked();
+    },
+    onWork: () => heap.worked(),
   };
   const placer: Placer = { environment, artifacts, images, budgetBytes, sandboxes: new Map() };
   return new NodeController({

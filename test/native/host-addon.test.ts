@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host addon's boundary: arguments, descriptors, the memory file. What the
 // device does behind it is tested without Node (native/test).
-import { mkdtempSync, rmSync, statSync, writeSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { loadHostAddon } from '../../src/host/device/addon.js';
 import type { DeviceOptions } from '../../src/host/device/native.js';
+import { garbageCollector } from '../../src/protocol/heap.js';
 import { GIB, MIB } from '../../src/protocol/units.js';
 
 const addon = loadHostAddon();
@@ -45,6 +47,24 @@ t.test('wrong memory arguments are refused', async (t) => {
   t.throws(() => addon.createMemory('x', MIB, 1 as never), /huge/);
   t.throws(() => addon.allocatedBytes(-1, 0, MIB), /fd/);
   t.throws(() => addon.closeMemory(2 ** 32), /fd/);
+});
+
+t.test('free pages of the C heap go back to the kernel', async (t) => {
+  const anonymousKib = () =>
+    Number(/^Anonymous:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))?.[1]);
+  // Chunks of the heap, not mappings of their own; the last one keeps its end in use.
+  const chunks = Array.from({ length: 512 }, () => Buffer.allocUnsafeSlow(100_000).fill(1));
+  const kept = chunks.pop();
+  chunks.length = 0;
+  const collect = garbageCollector();
+  for (let n = 0; n < 2; n++) {
+    collect();
+    await delay(50);
+  }
+  const before = anonymousKib();
+  addon.trimHeap();
+  t.ok(before - anonymousKib() > 20_000, `of ${before} KiB ${anonymousKib()} are left`);
+  t.equal(kept?.[0], 1);
 });
 
 t.test('wrong device options are refused and leave no socket', async (t) => {

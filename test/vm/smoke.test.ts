@@ -4,9 +4,11 @@
 import fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { createController } from '../../src/host/controller.js';
 import type { PlaceRequest } from '../../src/host/controller-api.js';
+import { loadHostAddon } from '../../src/host/device/addon.js';
 import type { FunctionId, TenantId } from '../../src/protocol/ids.js';
 import { MIB } from '../../src/protocol/units.js';
 
@@ -31,7 +33,16 @@ await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
   const parent = await fs.mkdtemp(join(tmpdir(), 'czone-smoke-'));
   t.teardown(() => fs.rm(parent, { recursive: true, force: true }));
   const runDir = join(parent, 'run');
-  const controller = await createController({ runDir }, { version: 'test' });
+  const native = loadHostAddon();
+  let trims = 0;
+  const addon = {
+    ...native,
+    trimHeap: () => {
+      trims += 1;
+      native.trimHeap();
+    },
+  };
+  const controller = await createController({ runDir }, { version: 'test', addon });
   t.teardown(() => controller.close());
   const { signal } = new AbortController();
 
@@ -45,6 +56,10 @@ await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
   const stages = first.stages.map(({ name }) => name).join(' ');
   t.equal(stages, 'vm image plug network cgroup spawn create ready');
   const { containerId, sandboxId } = first;
+
+  await delay(3_500);
+  const trimsOfStart = trims;
+  t.ok(trimsOfStart > 0, 'what the start has left of the heap is given back');
 
   const response = await fetch(`${first.endpoint}/?rows=3`);
   t.equal(response.status, 200);
@@ -70,6 +85,9 @@ await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
   t.equal((after?.zonesResidentBytes ?? 1) + (after?.strayBytes ?? 1), 0, 'the region is empty');
   t.equal((await controller.stop(containerId, 0)).state, 'EXITED', 'stop can be repeated');
   await t.rejects(controller.pause(containerId), { code: 'FAILED_PRECONDITION' });
+
+  await delay(3_500);
+  t.ok(trims > trimsOfStart, 'and what the end has left');
 
   const { returnedBytes } = await controller.deleteSandbox(sandboxId);
   t.ok(returnedBytes > MIB);

@@ -153,5 +153,7 @@ export interface NativeMemory {
 }
 
 export interface HostAddon extends NativeMemory {
+  /** malloc_trim(3): free pages of the C heap go back to the kernel. */
+  trimHeap(): void;
   createDevice(options: DeviceOptions, onEvent: (event: DeviceEvent) => void): NativeDevice;
 }

@@ -28,6 +28,8 @@ export interface SandboxEnvironment {
     like: Container,
     image: PreparedImage,
   ) => Container | null;
+  /** A start has ended, well or not, or a container's end has. */
+  readonly onWork: () => void;
   /** A container has ended; its zone may still be under way. */
   readonly onContainerEnded: (container: Container) => void;
   /** Process, memory and files of the VM are gone. */

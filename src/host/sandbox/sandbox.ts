@@ -196,7 +196,7 @@ export class Sandbox implements GuestSide {
   /** Why crun made it though it has a zygote; else empty. */
   async #run(start: Start): Promise<string> {
     const { container } = start;
-    const fallbackReason = await startContainer(this, start);
+    const fallbackReason = await startContainer(this, start).finally(this.#environment.onWork);
     if (this.over) throw this.#gone();
     container.state = 'RUNNING';
     this.settle(container);
@@ -248,6 +248,7 @@ export class Sandbox implements GuestSide {
     const finished = finishContainer(this, container, exit, () => {
       this.containers.delete(container.id);
       this.#idle.look();
+      this.#environment.onWork();
     });
     if (first && !container.isZygote) this.#environment.onContainerEnded(container);
     return finished;
