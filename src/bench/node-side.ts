@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { NodeProcess } from '../demo/node-process.js';
 import type { ContainerView } from '../host/controller-api.js';
+import { CzoneError } from '../protocol/errors.js';
 import { MIB } from '../protocol/units.js';
+import { readGuestBytes } from './guest-bytes.js';
 
 /** What a container of the function may use. */
 export const MEMORY_BYTES = 48 * MIB;
@@ -75,11 +77,29 @@ export class NodeSide {
 
   /** Guest memory, VMMs and the controller. */
   async hostBytes(): Promise<number> {
-    return (await this.parts()).reduce((sum, [, bytes]) => sum + bytes, 0);
+    const { zones, guest, vmm, controller } = await this.#count();
+    return zones + guest + vmm + controller;
   }
 
-  /** The same, part by part. */
+  /** The same, part by part; needs `node start --debug-shell`. */
   async parts(): Promise<readonly (readonly [part: string, bytes: number])[]> {
+    const [sandbox] = await this.#node.client.sandboxes();
+    if (sandbox === undefined) throw new CzoneError('INTERNAL', "the bench's node has no VM");
+    const shell = join(this.#runDir, 'vms', sandbox.sandboxId, 'shell.sock');
+    const { zones, guest, vmm, controller } = await this.#count();
+    const { memmap, daemon, pageCache } = await readGuestBytes(shell);
+    return [
+      ['zones', zones],
+      ['guest: daemon', daemon],
+      ['guest: page cache', pageCache],
+      ['guest: memmap', memmap],
+      ['guest: kernel and the rest', guest - daemon - pageCache - memmap],
+      ['VMM', vmm],
+      ['controller', controller],
+    ];
+  }
+
+  async #count(): Promise<{ zones: number; guest: number; vmm: number; controller: number }> {
     const { sandboxes } = await this.#node.client.memory();
     const { pid } = await this.#node.client.info();
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
@@ -87,13 +107,13 @@ export class NodeSide {
       Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
     const sum = (of: (sandbox: (typeof sandboxes)[number]) => number) =>
       sandboxes.reduce((bytes, sandbox) => bytes + of(sandbox), 0);
-    return [
-      ['zones', sum(({ zonesResidentBytes }) => zonesResidentBytes)],
-      ['guest kernel, daemon, caches', sum((one) => one.residentBytes - one.zonesResidentBytes)],
-      ['VMM', sum(({ vmmBytes }) => vmmBytes)],
+    return {
+      zones: sum(({ zonesResidentBytes }) => zonesResidentBytes),
+      guest: sum((one) => one.residentBytes - one.zonesResidentBytes),
+      vmm: sum(({ vmmBytes }) => vmmBytes),
       // The program's pages in full: the bench, a Node.js too, shares them, a node's host would not.
-      ['controller', (kib('Pss_Anon') + kib('Private_Clean') + kib('Shared_Clean')) * 1024],
-    ];
+      controller: (kib('Pss_Anon') + kib('Private_Clean') + kib('Shared_Clean')) * 1024,
+    };
   }
 
   async close(): Promise<void> {

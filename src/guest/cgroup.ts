@@ -4,6 +4,8 @@ import { readdir, rmdir, writeFile as writeSlowly } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ContainerId, parseContainerId } from '../protocol/ids.js';
+import { PAGE_BYTES } from '../protocol/units.js';
+import type { FilePages } from './file-pages.js';
 import { mkdir, type OpenFile, open, readFile, writeFile } from './memory-files.js';
 
 export interface CgroupLimits {
@@ -103,6 +105,16 @@ export class Cgroup {
     return this.#number('memory.current');
   }
 
+  async filePages(): Promise<FilePages> {
+    const text = await readFile(join(this.directory, 'memory.stat'), 'utf8').catch(() => '');
+    const value = (name: string) => numberIn(text, name) ?? 0;
+    return {
+      bytes: value('file'),
+      mappedBytes: value('file_mapped'),
+      refaultedBytes: value('workingset_refault_file') * PAGE_BYTES,
+    };
+  }
+
   /**
    * Asks the kernel for cold memory of it: pages of files, and, where there is swap, of
    * its own. As much as could be taken is taken.
@@ -140,8 +152,7 @@ export class Cgroup {
   /** A number of a file of `name value` lines; null where there is none. */
   async #event(file: string, name: string): Promise<number | null> {
     const text = await readFile(join(this.directory, file), 'utf8').catch(() => '');
-    const match = new RegExp(`^${name} (\\d+)$`, 'm').exec(text);
-    return match ? Number(match[1]) : null;
+    return numberIn(text, name);
   }
 
   async #write(file: string, text: string): Promise<void> {
@@ -153,6 +164,11 @@ export class Cgroup {
       if (error.code !== 'ENOENT' && error.code !== 'ENODEV') throw error;
     });
   }
+}
+
+function numberIn(text: string, name: string): number | null {
+  const match = new RegExp(`^${name} (\\d+)$`, 'm').exec(text);
+  return match ? Number(match[1]) : null;
 }
 
 async function poll(done: () => Promise<boolean>): Promise<void> {

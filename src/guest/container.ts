@@ -128,7 +128,10 @@ export class Container {
       // At once, so that an end from here on is not taken for that of a start.
       this.#state = 'running';
       mark('ready');
-      if (this.role === 'zygote') this.#parts.around.networkPool.fill();
+      if (this.role === 'zygote') {
+        this.#parts.around.networkPool.fill();
+        this.#dropWhatItRead().catch(() => {});
+      }
       return { stages, runtime, method, fallbackReason };
     } catch (error) {
       await this.#tearDown(STATUS_LOST);
@@ -207,6 +210,16 @@ export class Container {
   }
 
   /** From here on its end is noticed, whoever brings it about. */
+  /**
+   * It has read and loaded all that its children will need: the pages of its image that it
+   * has not mapped stay unused, a dozen MiB in the case of Python. Nothing depends on it.
+   */
+  async #dropWhatItRead(): Promise<void> {
+    const { cgroup } = this.#parts;
+    const { bytes, mappedBytes } = await cgroup.filePages();
+    if (bytes > mappedBytes) await cgroup.reclaim(bytes - mappedBytes);
+  }
+
   #follow(process: FirstProcess): void {
     this.#process = process;
     void process.ended.then((result) => {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { garbageCollector } from '../protocol/heap.js';
 import { serveAgent } from './agent-server.js';
 import { Bundles } from './bundle.js';
-import { Cgroups } from './cgroup.js';
+import { Cgroup, Cgroups } from './cgroup.js';
 import { Containers } from './containers.js';
 import { Events } from './events.js';
 import { readGuestInfo } from './guest-info.js';
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   await containers.adopt();
   const identity = { version: CZONE_VERSION, instanceId: randomUUID() };
   const reclaim = new IdleReclaim({
-    path: join(CGROUP_ROOT, 'system/memory.reclaim'),
+    cgroup: new Cgroup(join(CGROUP_ROOT, 'system')),
     namesPath: '/proc/sys/vm/drop_caches',
     trimHeap: () => addon.trimHeap(),
     collect: garbageCollector(),

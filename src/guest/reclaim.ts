@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the daemon, and what the kernel keeps for it, as small as their work: after so
-// many calls, and when none came for a while. Once after the start it gives back what
-// that has touched and an idle life does not need, mostly file pages of Node's own
-// program (the first call thereafter is slower).
+// many calls, and when none came for a while. Then it also gives back file pages, mostly
+// of Node's own program: once all that its start has touched (the first call thereafter is
+// slower), later as many as it was seen to do without.
 import { constants, writeFile } from 'node:fs/promises';
 import type { HeapParts } from '../protocol/heap.js';
+import type { Cgroup } from './cgroup.js';
+import { SparePages } from './file-pages.js';
 
 const QUIET_MS = 3000;
 /** V8 would let the heap grow by half before it looks; what is spread out then stays so. */
@@ -14,11 +16,11 @@ const CALLS_PER_FORGETTING = 512;
 /** Unused dentries and inodes. */
 const FORGET = '2';
 /** More than the daemon has: as much as can be taken. */
-const RECLAIMED_BYTES = 256 * 1024 * 1024;
+const ALL_BYTES = 256 * 1024 * 1024;
 
 export interface ReclaimParts extends HeapParts {
-  /** memory.reclaim of the daemon's own cgroup. */
-  readonly path: string;
+  /** The daemon's own. */
+  readonly cgroup: Pick<Cgroup, 'filePages' | 'reclaim'>;
   /**
    * /proc/sys/vm/drop_caches. The names of a cgroup's files, with an inode and a kernfs
    * node each, outlive the cgroup until memory is short: which the host wants back.
@@ -30,7 +32,9 @@ export class IdleReclaim {
   readonly #parts: ReclaimParts;
   #timer: NodeJS.Timeout | null = null;
   #calls = 0;
-  #started = false;
+  readonly #spare = new SparePages();
+  #startedBefore = false;
+  #giving = false;
 
   constructor(parts: ReclaimParts) {
     this.#parts = parts;
@@ -55,10 +59,24 @@ export class IdleReclaim {
   #run(): void {
     this.#collect();
     this.#forgetNames();
-    if (this.#started) return;
-    this.#started = true;
-    // EAGAIN: not as much was there.
-    tell(this.#parts.path, String(RECLAIMED_BYTES));
+    // Nothing depends on it.
+    this.#giveFilePages().catch(() => {});
+  }
+
+  async #giveFilePages(): Promise<void> {
+    if (this.#giving) return;
+    this.#giving = true;
+    try {
+      const { cgroup } = this.#parts;
+      const before = await cgroup.filePages();
+      const bytes = this.#startedBefore ? this.#spare.spareBytes(before) : ALL_BYTES;
+      this.#startedBefore = true;
+      if (bytes === 0) return;
+      await cgroup.reclaim(bytes);
+      if (bytes !== ALL_BYTES) this.#spare.took(before, await cgroup.filePages());
+    } finally {
+      this.#giving = false;
+    }
   }
 
   #forgetNames(): void {

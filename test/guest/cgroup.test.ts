@@ -25,6 +25,20 @@ t.test('reads what the kernel tells', async (t) => {
   t.equal(await cgroup.frozen(), true);
 });
 
+t.test('reads how many pages of files it has', async (t) => {
+  const cgroup = await fixture(t.testdir(), {
+    'memory.stat':
+      'anon 9\nfile 27041792\nfile_mapped 18186240\nworkingset_refault_anon 5\nworkingset_refault_file 3\n',
+  });
+  t.strictSame(await cgroup.filePages(), {
+    bytes: 27041792,
+    mappedBytes: 18186240,
+    refaultedBytes: 12288,
+  });
+  const none = { bytes: 0, mappedBytes: 0, refaultedBytes: 0 };
+  t.strictSame(await new Cgroup('/nonexistent').filePages(), none);
+});
+
 t.test('tells what a reclaim took, and asks for no more than it was told to', async (t) => {
   const directory = t.testdir();
   const cgroup = await fixture(directory, {

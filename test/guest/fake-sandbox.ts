@@ -24,6 +24,7 @@ import {
 } from '../../src/guest/network.js';
 import type { Surroundings } from '../../src/guest/surroundings.js';
 import type { ContainerId } from '../../src/protocol/ids.js';
+import { MIB } from '../../src/protocol/units.js';
 
 const ADDON = createRequire(import.meta.url)(
   new URL('../../../build/Release/czone_guest.node', import.meta.url).pathname,
@@ -260,7 +261,11 @@ export class FakeSandbox {
       pids: async () => this.#forked.get(id) ?? [],
       oomKills: async () => this.oomKillCount,
       memoryCurrentBytes: async () => 4096,
-      reclaim: async (bytes) => ({ reclaimedBytes: bytes, swappedBytes: 0 }),
+      filePages: async () => ({ bytes: 3 * MIB, mappedBytes: MIB, refaultedBytes: 0 }),
+      reclaim: async (bytes) => {
+        this.deeds.push(`reclaim ${bytes}`);
+        return { reclaimedBytes: bytes, swappedBytes: 0 };
+      },
       remove: async () => this.#unmake('cgroup', id),
     };
   }

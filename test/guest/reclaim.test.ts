@@ -3,33 +3,42 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { Cgroup } from '../../src/guest/cgroup.js';
+import type { FilePages } from '../../src/guest/file-pages.js';
 import { IdleReclaim } from '../../src/guest/reclaim.js';
+import { MIB } from '../../src/protocol/units.js';
+
+const NO_PAGES: FilePages = { bytes: 0, mappedBytes: 0, refaultedBytes: 0 };
 
 interface Told {
   readonly collections: number;
-  readonly reclaim: string;
+  /** Bytes. */
+  readonly reclaims: readonly number[];
   readonly names: string;
 }
 
-/** A reclaim on files of a test, and what it has done so far. */
-async function reclaimOn(dir: string) {
-  const [path, namesPath] = [join(dir, 'reclaim'), join(dir, 'names')];
-  await writeFile(path, '');
+/** A reclaim of a daemon with so many bytes of file pages, and what it has done so far. */
+async function reclaimOn(dir: string, pages: readonly FilePages[] = []) {
+  const namesPath = join(dir, 'names');
   await writeFile(namesPath, '');
   let collections = 0;
+  const reclaims: number[] = [];
+  const left = [...pages];
   const reclaim = new IdleReclaim({
-    path,
+    cgroup: {
+      filePages: async () => left.shift() ?? NO_PAGES,
+      reclaim: async (bytes) => {
+        reclaims.push(bytes);
+        return { reclaimedBytes: bytes, swappedBytes: 0 };
+      },
+    },
     namesPath,
     trimHeap: () => {},
     collect: () => (collections += 1),
   });
   const told = async (): Promise<Told> => {
     await delay(50);
-    return {
-      collections,
-      reclaim: await readFile(path, 'utf8'),
-      names: await readFile(namesPath, 'utf8'),
-    };
+    return { collections, reclaims: [...reclaims], names: await readFile(namesPath, 'utf8') };
   };
   return { reclaim, told, namesPath };
 }
@@ -37,36 +46,46 @@ async function reclaimOn(dir: string) {
 await t.test('nothing happens between a few calls', async (t) => {
   const { reclaim, told } = await reclaimOn(t.testdir());
   for (let n = 0; n < 31; n++) reclaim.answered();
-  t.strictSame(await told(), { collections: 0, reclaim: '', names: '' });
+  t.strictSame(await told(), { collections: 0, reclaims: [], names: '' });
 });
 
 await t.test('a daemon that is never idle collects, and has the kernel forget', async (t) => {
   const { reclaim, told } = await reclaimOn(t.testdir());
   for (let n = 0; n < 512; n++) reclaim.answered();
-  t.strictSame(await told(), { collections: 16, reclaim: '', names: '2' });
+  t.strictSame(await told(), { collections: 16, reclaims: [], names: '2' });
 });
 
-await t.test('an idle one does so, too, and gives its start’s pages back once', async (t) => {
-  const { reclaim, told, namesPath } = await reclaimOn(t.testdir());
-  reclaim.answered();
-  await delay(3_300);
-  const first = await told();
-  t.match(first, { collections: 1, names: '2' });
-  t.match(first.reclaim, /^\d+$/);
+await t.test('an idle one does so, too, and gives file pages back', async (t) => {
+  const pages = (bytes: number, refaultedBytes: number) => ({
+    bytes,
+    mappedBytes: bytes,
+    refaultedBytes,
+  });
+  const { reclaim, told, namesPath } = await reclaimOn(t.testdir(), [
+    pages(32 * MIB, 0),
+    pages(24 * MIB, 20 * MIB),
+    pages(18 * MIB, 20 * MIB),
+    pages(22 * MIB, 24 * MIB),
+  ]);
+  const round = async () => {
+    reclaim.answered();
+    await delay(3_300);
+    return told();
+  };
+  t.match(await round(), { collections: 1, reclaims: [256 * MIB], names: '2' }, 'all, once');
   await writeFile(namesPath, '');
-  reclaim.answered();
-  await delay(3_300);
-  t.strictSame(await told(), { collections: 2, reclaim: first.reclaim, names: '2' });
+  t.match(await round(), { collections: 2, reclaims: [256 * MIB, 6 * MIB], names: '2' });
+  t.match(await round(), { collections: 3, reclaims: { length: 2 } }, 'what came back is needed');
 });
 
 await t.test('a kernel without these files is no error', async (t) => {
   const reclaim = new IdleReclaim({
-    path: '/nonexistent/reclaim',
+    cgroup: new Cgroup('/nonexistent'),
     namesPath: '/nonexistent/names',
     trimHeap: () => {},
     collect: () => {},
   });
   for (let n = 0; n < 512; n++) reclaim.answered();
-  await delay(50);
+  await delay(3_300);
   t.pass('still here');
 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers that are zygotes, and those that are forked from one.
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { readStartRequest } from '../../src/guest/request.js';
 import {
@@ -9,6 +10,7 @@ import {
   StartMethod,
 } from '../../src/protocol/gen/czone/guest/v1/agent.js';
 import type { ContainerId } from '../../src/protocol/ids.js';
+import { MIB } from '../../src/protocol/units.js';
 import { FakeSandbox, refused, reply } from './fake-sandbox.js';
 import { startRequest } from './start-request.js';
 
@@ -40,6 +42,8 @@ t.test('a zygote is ready when it says so, has no network, and tells its runtime
   const started = await fake.containers.start(zygoteSpec());
   t.match(started, { runtime: 'python 3.13', method: StartMethod.START_METHOD_CRUN });
   t.notOk(fake.deeds.includes('network'));
+  await delay(10);
+  t.ok(fake.deeds.includes(`reclaim ${2 * MIB}`), 'what it has read and not mapped is given back');
   t.match(await fake.containers.list(), [{ role: ContainerRole.CONTAINER_ROLE_ZYGOTE }]);
   await fake.containers.stop(ZYGOTE, 60_000);
   t.strictSame(fake.left(), []);

@@ -81,6 +81,27 @@ await t.test('the answer says how a container was started, and why', async (t) =
   await stop(forked, own);
 });
 
+await t.test('what a zygote has read and not mapped is given back', async (t) => {
+  const forked = await place('ZYGOTE', 'json');
+  const zygote = await zygoteOf('json');
+  const unmappedBytes = async (): Promise<number> => {
+    const path = `/sys/fs/cgroup/czone/${zygote?.zygoteId}/memory.stat`;
+    const stat = await node.shell(forked.sandboxId, `cat ${path}`);
+    const [file, mapped] = ['file', 'file_mapped'].map((name) =>
+      Number(new RegExp(`^${name} (\\d+)`, 'm').exec(stat)?.[1]),
+    );
+    if (file === undefined || mapped === undefined || !(file > MIB && mapped > MIB)) {
+      throw new Error(`no zygote has read so little: ${stat}`);
+    }
+    return file - mapped;
+  };
+  // Some 10 MiB otherwise.
+  await until('its pages to be given back', async () => (await unmappedBytes()) < 4 * MIB, 20_000);
+  t.ok((await unmappedBytes()) < 4 * MIB);
+  await stop(forked);
+  await client.stop(String(zygote?.zygoteId));
+});
+
 await t.test('conformance: it sees what a container of crun’s sees', async (t) => {
   const [crun, forked] = [await place('CRUN'), await place('ZYGOTE')];
   const [ofCrun, ofForked] = [await ask(crun, 'look'), await ask(forked, 'look')];

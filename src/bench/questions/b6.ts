@@ -69,7 +69,7 @@ async function measureOurs(
     ...context,
     functionId: FUNCTION_ID,
     requestPath: REQUEST_PATH,
-    nodeArgs,
+    nodeArgs: ['--debug-shell', ...nodeArgs],
   });
   try {
     await node.add(start);
@@ -84,7 +84,12 @@ async function measureOurs(
         for (const [part, held] of await node.parts()) {
           into.add(of, 'partMib', { count, part }, held / MIB);
         }
-        into.add(of, 'partMib', { count, part: 'page cache of the images' }, cached / MIB);
+        into.add(
+          of,
+          'partMib',
+          { count, part: 'page cache of the images, on the host' },
+          cached / MIB,
+        );
         context.say(`b6: ${count} × ${titleOf(of)}: ${Math.round(bytes / MIB)} MiB`);
       },
     });
@@ -288,7 +293,7 @@ export const b6: Question = {
   name: 'b6',
   title: 'B6: how much of the host do N containers of one function take?',
   about:
-    'As B5. Counted on the host: allocated blocks of the guests’ memory (a template’s once, and of each clone what it has written), the proportional set size of each VMM without shared memory, what the controller has (its program’s pages in full, though the bench shares them), and what the host’s page cache holds of the images. Under emulation every VM keeps at most 32 MiB of translated code, ours too (`czone node start --translation 32MiB`): so all take the least bytes, and starts are slower than in B5, where each has what makes it quickest. “As it comes” is a node with its default of 128 MiB. While more are started the VMs of one container are paused, so that dozens of idle ones do not slow the next; all run when bytes are counted.',
+    'As B5. Counted on the host: allocated blocks of the guests’ memory (a template’s once, and of each clone what it has written), the proportional set size of each VMM without shared memory, what the controller has (its program’s pages in full, though the bench shares them), and what the host’s page cache holds of the images. Under emulation every VM keeps at most 32 MiB of translated code, ours too (`czone node start --translation 32MiB`): so all take the least bytes, and starts are slower than in B5, where each has what makes it quickest. What the guest’s memory outside of zones is for is told by the guest itself, through the debug shell. “As it comes” is a node with its default of 128 MiB. While more are started the VMs of one container are paused, so that dozens of idle ones do not slow the next; all run when bytes are counted.',
   measure,
   tables,
   findings,
