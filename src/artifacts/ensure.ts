@@ -25,6 +25,8 @@ export interface EnsureOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Ends the build; so do SIGINT, SIGTERM and SIGHUP while one runs. */
   readonly signal?: AbortSignal;
+  /** Builds only when nobody else wants the processors. */
+  readonly idle?: boolean;
   /** Whoever makes it removes it. */
   readonly scratch?: Scratch | undefined;
 }
@@ -42,6 +44,7 @@ interface Context {
   readonly checkout: string;
   readonly onProgress: (progress: Progress) => void;
   readonly signal: AbortSignal;
+  readonly idle: boolean;
   readonly scratch: Scratch | undefined;
 }
 
@@ -66,6 +69,7 @@ export async function ensureArtifact(name: string, options: EnsureOptions = {}):
       checkout,
       onProgress: options.onProgress ?? (() => {}),
       signal: AbortSignal.any(signals),
+      idle: options.idle ?? false,
       scratch: options.scratch,
     };
     return await buildLocked(recipe, hash, context);
@@ -159,7 +163,7 @@ async function build(
   recipe: Recipe,
   tmp: string,
   needed: NodeJS.ProcessEnv,
-  { cacheDir, checkout, onProgress, signal, scratch }: Context,
+  { cacheDir, checkout, onProgress, signal, idle, scratch }: Context,
 ): Promise<void> {
   const out = join(tmp, 'out');
   const work = join(tmp, 'work');
@@ -181,6 +185,7 @@ async function build(
       },
       logFile,
       signal,
+      idle,
       onProgress: (progress) => onProgress({ artifact: recipe.name, ...progress }),
     });
   } catch (error) {

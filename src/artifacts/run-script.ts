@@ -12,6 +12,8 @@ export interface ScriptRun {
   readonly environment: NodeJS.ProcessEnv;
   readonly logFile: string;
   readonly signal: AbortSignal;
+  /** Only when nobody else wants the processors. */
+  readonly idle?: boolean;
   readonly onProgress: (progress: NonNullable<ReturnType<typeof parseProgress>>) => void;
 }
 
@@ -34,7 +36,8 @@ export async function runScript(run: ScriptRun): Promise<ScriptEnd> {
   const log = createWriteStream(run.logFile, { flags: 'w' });
   await new Promise((resolve, reject) => log.once('open', resolve).once('error', reject));
   // Should this process be killed, the script is told, too.
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', script, ...args], {
+  const command = [...(run.idle === true ? ['chrt', '--idle', '0'] : []), script, ...args];
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
     env: run.environment,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -10,7 +10,12 @@ import type { Kind } from './test-plan.js';
 const KERNEL_TESTS_NEED: readonly string[] = ['kernel-debug', 'qemu'];
 const BENCH_TEST_NEEDS: readonly string[] = benchArtifacts('quick');
 
-export async function ensureArtifactsFor(kind: Kind, files: readonly string[]): Promise<void> {
+/** `idle`: beside tests, with what they leave of the processors. */
+export async function ensureArtifactsFor(
+  kind: Kind,
+  files: readonly string[],
+  idle: boolean,
+): Promise<void> {
   const benchToo = files.some((path) => path.endsWith('/bench.test.js'));
   const needs = (name: string) =>
     kind === 'kernel'
@@ -20,6 +25,6 @@ export async function ensureArtifactsFor(kind: Kind, files: readonly string[]): 
     .filter(({ name, present }) => !present && needs(name))
     .map(({ name }) => name);
   if (missing.length === 0) return;
-  console.log(`# building ${missing.join(', ')}`);
-  await ensureArtifacts(missing, { onProgress: buildProgress((line) => console.log(line)) });
+  console.log(`# building ${missing.join(', ')}${idle ? ', beside the tests' : ''}`);
+  await ensureArtifacts(missing, { idle, onProgress: buildProgress((line) => console.log(line)) });
 }

@@ -18,6 +18,15 @@ function kindOf(path: string): Kind {
   return path.startsWith('dist/test/kernel/') ? 'kernel' : 'unit';
 }
 
+/**
+ * The tests that measure times, and those that do not mind when a kernel is compiled
+ * beside them, with what they leave of the processors: half of them, on two.
+ */
+export function timedAndOthers(files: readonly string[]): [timed: string[], others: string[]] {
+  const isTimed = (path: string) => path.endsWith('/bench.test.js');
+  return [files.filter(isTimed), files.filter((path) => !isTimed(path))];
+}
+
 /** `args`: any of --unit, --vm, --kernel, and parts of paths; a file runs when one of them fits. */
 export function testPlan(args: readonly string[], files: readonly string[]): TestPlan {
   const kinds = new Set<Kind>();

@@ -27,6 +27,18 @@ t.test('builds what is missing, and finds it the next time', async (t) => {
   t.same(await fixture.entries(), ['calls', `qemu-${first.hash}`]);
 });
 
+t.test('a build that is to be idle yields the processors to all others', async (t) => {
+  const fixture = await checkoutWith(t, `${GOOD_SCRIPT}chrt -p $$ >"$1/policy"\n`);
+  const policyOf = async (idle: boolean) => {
+    const { dir } = await ensureArtifact('qemu', { ...fixture, idle });
+    const policy = await readFile(join(dir, 'policy'), 'utf8');
+    await rm(dir, { recursive: true });
+    return policy;
+  };
+  t.match(await policyOf(true), /SCHED_IDLE/);
+  t.notMatch(await policyOf(false), /SCHED_IDLE/);
+});
+
 t.test('many askers at once cause one build', async (t) => {
   const fixture = await checkoutWith(t, GOOD_SCRIPT);
   const all = await Promise.all(Array.from({ length: 4 }, () => ensureArtifact('qemu', fixture)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import t from 'tap';
-import { testPlan } from '../../src/checks/test-plan.js';
+import { testPlan, timedAndOthers } from '../../src/checks/test-plan.js';
 
 const FILES = [
   'dist/test/host/ledger.test.js',
@@ -23,4 +23,14 @@ t.test('a kind, a part of a path, or both', async (t) => {
 
 t.test('an unknown option is refused', async (t) => {
   t.throws(() => testPlan(['--fast'], FILES), /--fast/);
+});
+
+t.test('tests that measure times go before those beside which a kernel is compiled', async (t) => {
+  const [timed, others] = timedAndOthers([
+    'dist/test/vm/bad-input.test.js',
+    'dist/test/vm/bench.test.js',
+    'dist/test/vm/crash.test.js',
+  ]);
+  t.same(timed, ['dist/test/vm/bench.test.js']);
+  t.same(others, ['dist/test/vm/bad-input.test.js', 'dist/test/vm/crash.test.js']);
 });
