@@ -105,11 +105,12 @@ export class Cgroup {
     return this.#number('memory.current');
   }
 
+  /** Files in memory (tmpfs) are none: the kernel can't take them. */
   async filePages(): Promise<FilePages> {
     const text = await readFile(join(this.directory, 'memory.stat'), 'utf8').catch(() => '');
     const value = (name: string) => numberIn(text, name) ?? 0;
     return {
-      bytes: value('file'),
+      bytes: value('file') - value('shmem'),
       mappedBytes: value('file_mapped'),
       refaultedBytes: value('workingset_refault_file') * PAGE_BYTES,
     };

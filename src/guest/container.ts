@@ -209,7 +209,6 @@ export class Container {
     if (startTime !== null) await this.#parts.note({ pid, startTime });
   }
 
-  /** From here on its end is noticed, whoever brings it about. */
   /**
    * It has read and loaded all that its children will need: the pages of its image that it
    * has not mapped stay unused, a dozen MiB in the case of Python. Nothing depends on it.
@@ -220,6 +219,7 @@ export class Container {
     if (bytes > mappedBytes) await cgroup.reclaim(bytes - mappedBytes);
   }
 
+  /** From here on its end is noticed, whoever brings it about. */
   #follow(process: FirstProcess): void {
     this.#process = process;
     void process.ended.then((result) => {

@@ -28,7 +28,7 @@ t.test('reads what the kernel tells', async (t) => {
 t.test('reads how many pages of files it has', async (t) => {
   const cgroup = await fixture(t.testdir(), {
     'memory.stat':
-      'anon 9\nfile 27041792\nfile_mapped 18186240\nworkingset_refault_anon 5\nworkingset_refault_file 3\n',
+      'anon 9\nshmem 4096\nfile 27045888\nfile_mapped 18186240\nworkingset_refault_anon 5\nworkingset_refault_file 3\n',
   });
   t.strictSame(await cgroup.filePages(), {
     bytes: 27041792,
