@@ -20,7 +20,7 @@ function kindOf(path: string): Kind {
 
 /**
  * The tests that measure times, and those that do not mind when a kernel is compiled
- * beside them, with what they leave of the processors: half of them, on two.
+ * beside them, with what they leave of the processors: two fifths, where there are two.
  */
 export function timedAndOthers(files: readonly string[]): [timed: string[], others: string[]] {
   const isTimed = (path: string) => path.endsWith('/bench.test.js');

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the controller small between its work: a start leaves garbage in V8's heap and
-// free pages in the C library's, and an idle process never gives either back.
+// free pages in the C library's, and an idle process gives them back late, or never.
 import type { HeapParts } from '../protocol/heap.js';
 
-/** A collection stops the controller for some 20 ms: not while calls come one after another. */
+/** A collection stops the controller meanwhile: not while calls come one after another. */
 const QUIET_MS = 3000;
 
 export class QuietHeap {
