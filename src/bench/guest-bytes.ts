@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a VM's memory outside of zones is for, as its guest tells by the node's debug shell.
-import { randomUUID } from 'node:crypto';
-import { connect } from 'node:net';
 import { CzoneError } from '../protocol/errors.js';
 import { KIB, PAGE_BYTES } from '../protocol/units.js';
+import { runInGuest } from './guest-shell.js';
 
 export interface GuestBytes {
   /** Of the memory that it booted with; a zone's lies in the zone. */
@@ -20,8 +19,6 @@ const COMMAND = [
   'echo current $(cat /sys/fs/cgroup/system/memory.current)',
   'grep -E "^(file|shmem) " /sys/fs/cgroup/system/memory.stat',
 ].join('; ');
-const ANSWER_MS = 60_000;
-const ANSWER_MAX_CHARACTERS = 64 * KIB;
 
 /** INTERNAL: the guest does not answer, or says something else. */
 export async function readGuestBytes(shellSocketPath: string): Promise<GuestBytes> {
@@ -44,32 +41,4 @@ export function parseGuestBytes(text: string): GuestBytes {
     daemon: number(/^current (\d+)/m),
     pageCache: Math.max(files - daemonFiles, 0),
   };
-}
-
-function runInGuest(socketPath: string, command: string): Promise<string> {
-  const mark = randomUUID();
-  return new Promise((resolve, reject) => {
-    const socket = connect(socketPath);
-    let text = '';
-    const end = (error: CzoneError | null) => {
-      clearTimeout(timer);
-      socket.destroy();
-      if (error !== null) reject(error);
-    };
-    const fail = (why: string) =>
-      end(new CzoneError('INTERNAL', `the guest's shell at ${socketPath} ${why}`));
-    const timer = setTimeout(() => fail('does not answer'), ANSWER_MS);
-    socket.on('error', (error) => fail(`can't be asked: ${error.message}`));
-    socket.on('close', () => fail('was closed'));
-    socket.on('data', (data: Buffer) => {
-      text += data.toString();
-      if (text.length > ANSWER_MAX_CHARACTERS) fail('says too much');
-      const [begin, close] = [text.indexOf(`${mark}-begin`), text.indexOf(`${mark}-end`)];
-      if (begin < 0 || close < 0) return;
-      end(null);
-      resolve(text.slice(begin, close));
-    });
-    // Two quotes keep the mark out of the echo of the command itself.
-    socket.write(`\necho "${mark}""-begin"; ${command}; echo "${mark}""-end"\n`);
-  });
 }

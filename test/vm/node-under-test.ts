@@ -7,6 +7,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { runInGuest } from '../../src/bench/guest-shell.js';
 import { NodeClient } from '../../src/node-api/client.js';
 import { MIB } from '../../src/protocol/units.js';
 
@@ -98,31 +99,6 @@ export class NodeUnderTest {
   #keep(data: Buffer): void {
     this.#output = (this.#output + data.toString()).slice(-100_000);
   }
-}
-
-async function runInGuest(socketPath: string, command: string): Promise<string> {
-  const { connect } = await import('node:net');
-  const mark = `mark-${Math.random().toString(36).slice(2)}`;
-  return new Promise((done, fail) => {
-    const socket = connect(socketPath);
-    let text = '';
-    const timer = setTimeout(() => {
-      socket.destroy();
-      fail(new Error(`the guest's shell did not answer to: ${command}\n${text}`));
-    }, 60_000);
-    socket.on('error', fail);
-    socket.on('data', (data: Buffer) => {
-      text += data.toString();
-      const begin = text.indexOf(`${mark}-begin\n`);
-      const end = text.indexOf(`${mark}-end\n`);
-      if (begin < 0 || end < 0) return;
-      clearTimeout(timer);
-      socket.destroy();
-      done(text.slice(begin + mark.length + '-begin\n'.length, end));
-    });
-    // Two quotes keep the mark out of the echo of the command itself.
-    socket.write(`\necho "${mark}""-begin"; ${command}; echo "${mark}""-end"\n`);
-  });
 }
 
 /** Polls until the condition holds; the text says what was waited for. */
