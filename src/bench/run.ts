@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks questions, one after another, and keeps what came out.
-import os from 'node:os';
 import { type BenchFile, Measurements, type QuestionResult } from './measurement.js';
 import type { BenchContext, Question } from './question.js';
+import { quietParts, waitUntilQuiet } from './quiet.js';
 
 export interface Asked {
   readonly questions: readonly Question[];
@@ -37,8 +37,9 @@ async function askOne(
   context: BenchContext,
   commit: string | null,
 ): Promise<QuestionResult> {
+  const quiet = quietParts(context.say, context.signal);
+  const loadBefore = context.mode === 'quick' ? quiet.load() : await waitUntilQuiet(quiet);
   const startedAt = new Date();
-  const loadBefore = os.loadavg()[0] ?? 0;
   const into = new Measurements();
   await question.measure(context, into);
   return {

@@ -3,10 +3,9 @@
 import { formatSize } from '../../protocol/units.js';
 import type { BenchFile, QuestionResult } from '../measurement.js';
 import type { Finding, Question, Table } from '../question.js';
+import { BUSY_LOAD } from '../quiet.js';
 
 export const PLOT_DIR = 'benchmarks';
-/** More than this before it began, and the machine was not ours alone. */
-const BUSY_LOAD = 0.7;
 
 export function benchmarksPage(file: BenchFile, questions: readonly Question[]): string {
   const asked = questions.flatMap((question) => {
