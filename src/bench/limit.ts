@@ -27,20 +27,29 @@ export async function punchLimit(
     pageSize,
     rounds,
     restMs,
+    ranges,
+    turnBytes,
   }: {
+    /** Of a range. */
     readonly bytes: number;
     readonly pageSize: PageSize;
     readonly rounds: number;
     /** Between the touch and the punch. */
     readonly restMs: number;
+    /** Touched in turns of `turnBytes`, then punched one by one: a result each. */
+    readonly ranges: number;
+    readonly turnBytes: number;
   },
 ): Promise<PunchRound[]> {
-  const fd = pageSize === '2MiB' ? machine.addon.createMemory('czone-limit', bytes, true) : null;
+  const fd =
+    pageSize === '2MiB' ? machine.addon.createMemory('czone-limit', ranges * bytes, true) : null;
   try {
     const args = [
       `${bytes}`,
       `${rounds}`,
       `${restMs}`,
+      `${ranges}`,
+      `${turnBytes}`,
       ...(fd === null ? [] : [`/proc/${process.pid}/fd/${fd}`]),
     ];
     const { stdout } = await promisify(execFile)(punchPath, args, {

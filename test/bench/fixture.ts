@@ -19,6 +19,7 @@ export function b1Measurements(ourMs: number, returnedShare = 1): Measurement[] 
   return [
     measurement('limit', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 90, 100, 110),
     measurement('limit-rested', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 100, 110, 120),
+    measurement('limit-in-turns', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 125),
     measurement('czone', 'returnMs', where, ourMs),
     measurement('czone', 'guestMs', where, 2),
     measurement('czone', 'totalMs', where, ourMs + 50),

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define HUGE_PAGE (2ULL << 20)
-enum { PAGE = 4096 };
+enum { PAGE = 4096, RANGES_MAX = 64 };
 
 static void die(const char *what)
 {
@@ -59,42 +59,67 @@ static unsigned long long huge_bytes(void)
 	return kib * 1024;
 }
 
+static void touch_in_turns(char *memory, uint64_t bytes, uint64_t ranges, uint64_t turn)
+{
+	uint64_t from, range, at;
+
+	for (from = 0; from < bytes; from += turn)
+		for (range = 0; range < ranges; range++)
+			for (at = 0; at < turn; at += PAGE)
+				memory[range * bytes + from + at] = 1;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t bytes, at, start;
+	uint64_t bytes, turn, ranges, all, round, range, rounds, start;
 	char *raw, *memory;
-	int fd, round, rounds, rest_ms;
+	int fd, rest_ms;
 
-	if (argc < 4) {
-		fprintf(stderr, "usage: punch BYTES COUNT REST_MS [FILE]\n");
+	if (argc < 6) {
+		fprintf(stderr, "usage: punch BYTES COUNT REST_MS RANGES TURN [FILE]\n");
 		return 2;
 	}
 	bytes = strtoull(argv[1], NULL, 10);
-	rounds = atoi(argv[2]);
+	rounds = strtoull(argv[2], NULL, 10);
 	rest_ms = atoi(argv[3]);
-	fd = argc > 4 ? open(argv[4], O_RDWR) : memfd_create("punch", 0);
-	if (fd < 0 || ftruncate(fd, (off_t)bytes))
+	ranges = strtoull(argv[4], NULL, 10);
+	turn = strtoull(argv[5], NULL, 10);
+	if (!ranges || ranges > RANGES_MAX || turn < PAGE || !bytes || bytes % turn) {
+		fprintf(stderr, "punch: 1 to %d ranges, of whole turns of a page or more\n",
+			RANGES_MAX);
+		return 2;
+	}
+	all = ranges * bytes;
+	fd = argc > 6 ? open(argv[6], O_RDWR) : memfd_create("punch", 0);
+	if (fd < 0 || ftruncate(fd, (off_t)all))
 		die("memory file");
-	raw = mmap(NULL, bytes + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	raw = mmap(NULL, all + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (raw == MAP_FAILED)
 		die("mmap");
 	memory = (char *)(((uintptr_t)raw + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-	if (mmap(memory, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+	if (mmap(memory, all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		die("mmap");
 	for (round = 0; round < rounds; round++) {
-		unsigned long long before, huge;
+		unsigned long long huge;
 
-		for (at = 0; at < bytes; at += PAGE)
-			memory[at] = 1;
-		before = allocated(fd);
-		huge = huge_bytes();
+		touch_in_turns(memory, bytes, ranges, turn);
+		huge = huge_bytes() / ranges;
 		if (rest_ms > 0)
 			usleep((useconds_t)rest_ms * 1000);
-		start = now_ns();
-		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes))
-			die("fallocate");
-		printf("{\"ns\":%llu,\"residentBytes\":%llu,\"leftBytes\":%llu,\"hugeBytes\":%llu}\n",
-		       (unsigned long long)(now_ns() - start), before, allocated(fd), huge);
+		for (range = 0; range < ranges; range++) {
+			unsigned long long before = allocated(fd), after, ns;
+
+			start = now_ns();
+			if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				      (off_t)(range * bytes), (off_t)bytes))
+				die("fallocate");
+			ns = now_ns() - start;
+			after = allocated(fd);
+			/* What the other ranges have is in both. */
+			printf("{\"ns\":%llu,\"residentBytes\":%llu,\"leftBytes\":%llu,\"hugeBytes\":%llu}\n",
+			       ns, before - (ranges - range - 1) * bytes,
+			       after - (ranges - range - 1) * bytes, huge);
+		}
 	}
 	return 0;
 }

@@ -24,7 +24,7 @@ import { ms, ratio, share } from '../report/numbers.js';
 import { linePlot } from '../report/plots.js';
 import { least, median } from '../statistics.js';
 import type { Kernel } from '../vm/bench-vm.js';
-import { killAndReturn, WARM_TIMES } from './kill.js';
+import { killAndReturn, TURN_BYTES, WARM_TIMES } from './kill.js';
 
 interface Round {
   /** Of the containers, MiB. */
@@ -63,20 +63,29 @@ const LIMIT_ROUNDS = 3;
 /** Like a container's, whose last touch is not a moment ago. */
 const REST_MS = 100;
 const RESTED = 'limit-rested';
+/** Of pages that lie as hogs' do: as many ranges as hogs, touched in turns. */
+const IN_TURNS = 'limit-in-turns';
+const LIMITS = ['limit', RESTED, IN_TURNS] as const;
+type Limit = (typeof LIMITS)[number];
+const LIMIT_TITLES: Readonly<Record<Limit, string>> = {
+  limit: peerTitle('limit'),
+  [RESTED]: `${peerTitle('limit')}, rested`,
+  [IN_TURNS]: `${peerTitle('limit')}, rested, touched in turns`,
+};
 
 async function measure(context: BenchContext, into: Measurements): Promise<void> {
   const { rounds, hogs } = PLANS[context.mode];
   for (const { sizesMib, reporting, bothKernels } of rounds) {
     for (const sizeMib of sizesMib) {
       for (const pages of PAGE_SIZES) {
-        await measureLimit(context, into, sizeMib, pages);
+        await measureLimits(context, into, sizeMib, pages, hogs);
         for (const peer of ASKED) {
           const kernels = kernelsOf(peer, context.mode);
           for (const kernel of bothKernels ? kernels : kernels.slice(0, 1)) {
             const warmTimes = WARM_TIMES;
             await measurePeer(context, into, { peer, kernel, sizeMib, pages, hogs, warmTimes });
             // Before and after: the machine's speed changes from one minute to the next.
-            if (peer === czone) await measureLimit(context, into, sizeMib, pages);
+            if (peer === czone) await measureLimits(context, into, sizeMib, pages, hogs);
           }
         }
         for (const peer of reporting ? REPORTING : []) {
@@ -89,24 +98,27 @@ async function measure(context: BenchContext, into: Measurements): Promise<void>
   }
 }
 
-async function measureLimit(
+async function measureLimits(
   context: BenchContext,
   into: Measurements,
   sizeMib: number,
   pages: PageSize,
+  hogs: number,
 ): Promise<void> {
   const bytes = sizeMib * MIB;
-  for (const [of, restMs] of [
-    ['limit', 0],
-    [RESTED, REST_MS],
+  const whole = { rounds: LIMIT_ROUNDS, ranges: 1, turnBytes: bytes };
+  const inTurns = { rounds: 1, ranges: hogs, turnBytes: TURN_BYTES[pages] };
+  for (const [of, how] of [
+    ['limit', { ...whole, restMs: 0 }],
+    [RESTED, { ...whole, restMs: REST_MS }],
+    [IN_TURNS, { ...inTurns, restMs: REST_MS }],
   ] as const) {
-    const rounds = await punchLimit(context.machine, context.punchPath, {
+    const punches = await punchLimit(context.machine, context.punchPath, {
       bytes,
       pageSize: pages,
-      rounds: LIMIT_ROUNDS,
-      restMs,
+      ...how,
     });
-    for (const { ns, hugeBytes } of rounds) {
+    for (const { ns, hugeBytes } of punches) {
       into.add(of, 'returnMs', { sizeMib, pages }, ns / 1e6);
       into.add(of, 'hugeShare', { sizeMib, pages }, hugeBytes / bytes);
     }
@@ -161,9 +173,13 @@ interface Row {
   readonly returnedShare: number;
 }
 
+function isLimit(of: string): of is Limit {
+  return (LIMITS as readonly string[]).includes(of);
+}
+
 function rows(measurements: readonly Measurement[]): Row[] {
   return measurements
-    .filter(({ what, of }) => what === 'returnMs' && of !== 'limit' && of !== RESTED)
+    .filter(({ what, of }) => what === 'returnMs' && !isLimit(of))
     .map(({ of, at, values }) => ({
       sizeMib: Number(at['sizeMib']),
       pages: String(at['pages']),
@@ -178,7 +194,7 @@ function rows(measurements: readonly Measurement[]): Row[] {
 function limitMs(
   measurements: readonly Measurement[],
   row: Pick<Row, 'sizeMib' | 'pages'>,
-  of: 'limit' | typeof RESTED = 'limit',
+  of: Limit = 'limit',
 ) {
   const { sizeMib, pages } = row;
   return median(valuesOf(measurements, of, 'returnMs', { sizeMib, pages }));
@@ -195,12 +211,22 @@ function againstLimit(measurements: readonly Measurement[], row: Row): number {
 }
 
 /** The same, without what the guest's processor does, which may be an emulated one. */
-function hostAgainstRested(measurements: readonly Measurement[], row: Row): number {
+function hostAgainst(measurements: readonly Measurement[], row: Row, of: Limit): number {
   const { sizeMib, pages, kernel } = row;
   const at = { sizeMib, pages, kernel };
   const guestMs = median(valuesOf(measurements, 'czone', 'guestMs', at));
   const hostMs = row.returnMs - tripMs(measurements, row) - guestMs;
-  return hostMs / limitMs(measurements, row, RESTED);
+  return hostMs / limitMs(measurements, row, of);
+}
+
+/** A file of an earlier run may know fewer of them. */
+function limitsOf(
+  measurements: readonly Measurement[],
+  row: Pick<Row, 'sizeMib' | 'pages'>,
+): { readonly of: Limit; readonly returnMs: number }[] {
+  return LIMITS.map((of) => ({ of, returnMs: limitMs(measurements, row, of) })).filter(
+    ({ returnMs }) => !Number.isNaN(returnMs),
+  );
 }
 
 function tables(measurements: readonly Measurement[]): Table[] {
@@ -223,11 +249,16 @@ function tables(measurements: readonly Measurement[]): Table[] {
       const here = all.filter((row) => row.pages === pages && row.sizeMib === sizeMib);
       const ours = here.find(({ of }) => of === 'czone')?.returnMs ?? Number.NaN;
       const which = { sizeMib: Number(sizeMib), pages: String(pages) };
-      const limit = limitMs(measurements, which);
-      const rested = limitMs(measurements, which, RESTED);
       return [
-        [`${sizeMib} MiB`, peerTitle('limit'), '', ms(limit), '', '', ratio(limit / ours)],
-        ['', `${peerTitle('limit')}, rested`, '', ms(rested), '', '', ratio(rested / ours)],
+        ...limitsOf(measurements, which).map(({ of, returnMs }, index) => [
+          index === 0 ? `${sizeMib} MiB` : '',
+          LIMIT_TITLES[of],
+          '',
+          ms(returnMs),
+          '',
+          '',
+          ratio(returnMs / ours),
+        ]),
         ...here.map((row) => [
           '',
           peerTitle(row.of),
@@ -261,12 +292,14 @@ function findings(measurements: readonly Measurement[]): Finding[] {
           bar: 'told',
           met: null,
         },
-        {
-          what: `${where}: the host’s part of it, in bare fallocates of rested pages`,
-          ours: ratio(hostAgainstRested(measurements, row)),
-          bar: 'told',
-          met: null,
-        },
+        ...limitsOf(measurements, row)
+          .filter(({ of }) => of !== 'limit')
+          .map(({ of }) => ({
+            what: `${where}: the host’s part of it, in times of a ${LIMIT_TITLES[of]}`,
+            ours: ratio(hostAgainst(measurements, row, of)),
+            bar: 'told',
+            met: null,
+          })),
         {
           what: `${where}: bytes returned of those resident, at least`,
           ours: share(row.returnedShare),
@@ -314,7 +347,11 @@ function plots(measurements: readonly Measurement[]): Plot[] {
     spec: linePlot({
       measurements: measurements.filter(
         ({ what, at, of }) =>
-          what === 'returnMs' && at['pages'] === pages && of !== 'none' && of !== RESTED,
+          what === 'returnMs' &&
+          at['pages'] === pages &&
+          of !== 'none' &&
+          of !== RESTED &&
+          of !== IN_TURNS,
       ),
       x: { name: 'sizeMib', title: 'container, MiB', log: true },
       y: { title: 'ms, median', log: true },
@@ -328,7 +365,7 @@ export const b1: Question = {
   name: 'b1',
   title: 'B1: a container is killed: when has the host its memory back?',
   about:
-    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process, measured before and after czone: right after the last touch, and of rested pages, 100 ms later. The guest’s part of a return is its processor’s, which under emulation is many times slower than the host’s; “the host’s part” is the return less a round trip and less what the guest says that it took.',
+    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process, measured before and after czone: right after the last touch, of rested pages, 100 ms later, and of rested pages that lie as the hogs’ do, as many ranges as hogs touched in turns. The guest’s part of a return is its processor’s, which under emulation is many times slower than the host’s; “the host’s part” is the return less a round trip and less what the guest says that it took.',
   measure,
   tables,
   findings,

@@ -2,7 +2,7 @@
 // A VM full of hogs whose memory lies interleaved; some of them are killed, and their
 // memory is taken back. What B1 and B2 have in common.
 import type { PageSize } from '../../host/vm/page-size.js';
-import { MIB } from '../../protocol/units.js';
+import { KIB, MIB } from '../../protocol/units.js';
 import type { Peer, PeerVm } from '../peers/peer.js';
 import type { BenchContext } from '../question.js';
 import { BenchVm, type Kernel } from '../vm/bench-vm.js';
@@ -41,9 +41,11 @@ export interface KillRun {
   readonly hugeBytes: number;
 }
 
-/** With small pages in turns of 64 KiB; with huge ones by huge pages. */
-const SMALL_TURN_KIB = 64;
-const HUGE_TURN_KIB = 2048;
+/** Hogs touch in turns: with small pages 64 KiB at a time, with huge ones a huge page. */
+export const TURN_BYTES: Readonly<Record<PageSize, number>> = {
+  '4KiB': 64 * KIB,
+  '2MiB': 2 * MIB,
+};
 /** Comes and goes before, so that the emulator has translated all that it takes. */
 const WARM_BYTES = 32 * MIB;
 /** Until nobody has anything to do for the first time. */
@@ -74,7 +76,7 @@ export async function killAndReturn(context: BenchContext, plan: KillPlan): Prom
 
 async function run(vm: BenchVm, peer: PeerVm, plan: KillPlan): Promise<KillRun> {
   const huge = plan.pageSize === '2MiB';
-  const turnKib = huge ? HUGE_TURN_KIB : SMALL_TURN_KIB;
+  const turnKib = TURN_BYTES[plan.pageSize] / KIB;
   const warm = plan.killBytes.length + plan.otherBytes.length + 1;
   for (let times = 0; times < plan.warmTimes; times++) {
     await vm.guest.startHog(warm, await peer.admit(warm, WARM_BYTES), WARM_BYTES, huge);
