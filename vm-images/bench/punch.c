@@ -2,11 +2,13 @@
 // The physical limit on the host: how long one fallocate(PUNCH_HOLE) takes over
 // memory that a process has mapped and touched, as a VMM has.
 //
-//   punch BYTES COUNT REST_MS [FILE]    FILE: on a tmpfs; else a memfd
+//   punch BYTES COUNT REST_MS RANGES TURN [FILE]    FILE: on a tmpfs; else a memfd
 //
 // REST_MS: between the touch and the punch; what was touched a moment ago goes faster.
-// Prints a JSON object a round: ns, bytes that were allocated before and after, and
-// bytes that were mapped by huge pages.
+// RANGES of BYTES lie one behind the other in the file. They are touched in turns, TURN
+// bytes at a time, as several processes of a guest do, and then punched one by one.
+// Prints a JSON object a punch: ns, bytes of its range that were allocated before and
+// after, and bytes of a range that were mapped by huge pages.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/falloc.h>
