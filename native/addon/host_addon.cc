@@ -14,6 +14,7 @@
 
 #include "czone_device/backend.h"
 #include "guest_memory/memory_file.h"
+#include "process_memory/page_out.h"
 
 namespace {
 
@@ -415,6 +416,12 @@ Napi::Value allocatedBytes(const Napi::CallbackInfo& info) {
 
 void trimHeap(const Napi::CallbackInfo&) { malloc_trim(0); }
 
+Napi::Value pageOutProgram(const Napi::CallbackInfo& info) {
+  const uint64_t pid = naturalOf(info[0], "pid");
+  if (pid == 0 || pid > INT32_MAX) throw Napi::RangeError::New(info.Env(), "pid is out of range");
+  return numberFrom(info.Env(), czone::pageOutProgram(static_cast<pid_t>(pid)));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* constructor = new Napi::FunctionReference(Napi::Persistent(DeviceObject::define(env)));
   env.SetInstanceData(constructor);
@@ -426,6 +433,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("closeMemory", Napi::Function::New(env, closeMemory));
   exports.Set("allocatedBytes", Napi::Function::New(env, allocatedBytes));
   exports.Set("trimHeap", Napi::Function::New(env, trimHeap));
+  exports.Set("pageOutProgram", Napi::Function::New(env, pageOutProgram));
   return exports;
 }
 

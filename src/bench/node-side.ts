@@ -2,7 +2,7 @@
 // Our side of B5 and B6: a node of its own, its containers, and all that it costs.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -32,27 +32,31 @@ export interface NodeSideOptions {
 
 export class NodeSide {
   readonly #node: NodeProcess;
-  readonly #runDir: string;
+  readonly #directories: Directories;
   readonly #options: NodeSideOptions;
 
-  private constructor(node: NodeProcess, runDir: string, options: NodeSideOptions) {
+  private constructor(node: NodeProcess, directories: Directories, options: NodeSideOptions) {
     this.#node = node;
-    this.#runDir = runDir;
+    this.#directories = directories;
     this.#options = options;
   }
 
   static async open(options: NodeSideOptions): Promise<NodeSide> {
     const runDir = await mkdtemp(join(tmpdir(), 'czone-bench-'));
+    // A disk, whatever /tmp is.
+    const programDir = await mkdtemp('/var/tmp/czone-bench-');
+    const directories = { runDir, programDir };
     try {
       const node = await NodeProcess.start([options.main], {
+        program: await ownProgram(programDir),
         runDir,
         logPath: join(runDir, 'node.log'),
         args: ['--region', '8GiB', ...options.nodeArgs],
         signal: options.signal,
       });
-      return new NodeSide(node, runDir, options);
+      return new NodeSide(node, directories, options);
     } catch (error) {
-      await rm(runDir, { recursive: true, force: true });
+      await remove(directories);
       throw error;
     }
   }
@@ -85,7 +89,7 @@ export class NodeSide {
   async parts(): Promise<readonly (readonly [part: string, bytes: number])[]> {
     const [sandbox] = await this.#node.client.sandboxes();
     if (sandbox === undefined) throw new CzoneError('INTERNAL', "the bench's node has no VM");
-    const shell = join(this.#runDir, 'vms', sandbox.sandboxId, 'shell.sock');
+    const shell = join(this.#directories.runDir, 'vms', sandbox.sandboxId, 'shell.sock');
     const { zones, guest, vmm, controller } = await this.#count();
     const { memmap, daemon, pageCache } = await readGuestBytes(shell);
     return [
@@ -111,15 +115,43 @@ export class NodeSide {
       zones: sum(({ zonesResidentBytes }) => zonesResidentBytes),
       guest: sum((one) => one.residentBytes - one.zonesResidentBytes),
       vmm: sum(({ vmmBytes }) => vmmBytes),
-      // The program's pages in full: the bench, a Node.js too, shares them, a node's host would not.
+      // What it shares with others, in full.
       controller: (kib('Pss_Anon') + kib('Private_Clean') + kib('Shared_Clean')) * 1024,
     };
   }
 
   async close(): Promise<void> {
     await this.#node.end();
-    await rm(this.#runDir, { recursive: true, force: true });
+    await remove(this.#directories);
   }
+}
+
+interface Directories {
+  readonly runDir: string;
+  readonly programDir: string;
+}
+
+async function remove({ runDir, programDir }: Directories): Promise<void> {
+  await rm(runDir, { recursive: true, force: true });
+  await rm(programDir, { recursive: true, force: true });
+}
+
+/**
+ * A copy of Node.js, out of the page cache: a node's host has no bench that runs the same
+ * program, whose pages would then be there already, and would stay.
+ */
+async function ownProgram(directory: string): Promise<string> {
+  const path = join(directory, 'node');
+  await copyFile(process.execPath, path);
+  const file = await open(path);
+  try {
+    // What is not written yet can't leave the cache.
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await dropFromCache([path]);
+  return path;
 }
 
 const run = promisify(execFile);

@@ -48,11 +48,18 @@ export class NodeProcess {
   /** `command`: Node's arguments before those of `node start`. Rejects with what the node printed. */
   static async start(
     command: readonly string[],
-    options: { runDir: string; logPath: string; args: readonly string[]; signal: AbortSignal },
+    options: {
+      runDir: string;
+      logPath: string;
+      args: readonly string[];
+      signal: AbortSignal;
+      /** Node.js; default: the one that runs us. */
+      program?: string;
+    },
   ): Promise<NodeProcess> {
     await mkdir(options.runDir, { recursive: true, mode: 0o700 });
     const child = spawn(
-      process.execPath,
+      options.program ?? process.execPath,
       [...command, 'node', 'start', '--run-dir', options.runDir, ...options.args],
       // Its own group: Ctrl-C is for the demo, which then ends the node in order.
       { stdio: ['ignore', 'pipe', 'pipe'], detached: true },

@@ -20,7 +20,7 @@ import { ContainerLogs } from './logs/container-logs.js';
 import type { NodeArtifacts } from './node-artifacts.js';
 import { NodeController } from './node-controller.js';
 import { nodeRoom, type Placer } from './placement/place.js';
-import { QuietHeap } from './quiet-heap.js';
+import { QuietMemory } from './quiet-memory.js';
 import { RememberedRequests } from './requests/remembered.js';
 import type { SandboxEnvironment } from './sandbox/environment.js';
 import { claimRunDir, type NodeClaim } from './state/node-claim.js';
@@ -80,9 +80,20 @@ async function assemble(
   await images.removeLeftovers();
 
   const log = deps.log ?? SILENT;
-  const heap = new QuietHeap({
+  const quiet = new QuietMemory({
     collect: garbageCollector(),
     trimHeap: () => addon.trimHeap(),
+    processes: () => [
+      process.pid,
+      ...[...placer.sandboxes.values()]
+        .filter(({ state }) => state === 'READY')
+        .map(({ vmmPid }) => vmmPid),
+    ],
+    pageOutProgram: (pid) => {
+      const errno = addon.pageOutProgram(pid);
+      // Nothing depends on it.
+      if (errno !== 0) log.info({ pid, errno }, 'a program stays in memory');
+    },
   });
   const ended = new EndedContainers(LIMITS.exitedContainers);
   const environment: SandboxEnvironment = {
@@ -106,9 +117,9 @@ async function assemble(
     onContainerEnded: (container) => ended.add(container),
     onSandboxEnded: (sandboxId) => {
       placer.sandboxes.delete(sandboxId);
-      heap.worked();
+      quiet.worked();
     },
-    onWork: () => heap.worked(),
+    onWork: () => quiet.worked(),
   };
   const placer: Placer = { environment, artifacts, images, budgetBytes, sandboxes: new Map() };
   return new NodeController({

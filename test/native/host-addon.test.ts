@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host addon's boundary: arguments, descriptors, the memory file. What the
 // device does behind it is tested without Node (native/test).
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -65,6 +67,22 @@ t.test('free pages of the C heap go back to the kernel', async (t) => {
   addon.trimHeap();
   t.ok(before - anonymousKib() > 20_000, `of ${before} KiB ${anonymousKib()} are left`);
   t.equal(kept?.[0], 1);
+});
+
+t.test('a program leaves memory as far as nobody needs it', async (t) => {
+  const sleeper = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+  t.teardown(() => sleeper.kill('SIGKILL'));
+  const { pid } = sleeper;
+  if (pid === undefined) throw new Error('Node.js did not start');
+  t.equal(addon.pageOutProgram(pid), 0);
+  t.equal(addon.pageOutProgram(process.pid), 0);
+  for (const wrong of [0, -1, 1.5, 2 ** 31, '1']) {
+    t.throws(() => addon.pageOutProgram(wrong as number), /pid/);
+  }
+  const ended = once(sleeper, 'exit');
+  sleeper.kill('SIGKILL');
+  await ended;
+  t.equal(addon.pageOutProgram(pid), constants.errno.ESRCH);
 });
 
 t.test('wrong device options are refused and leave no socket', async (t) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The controller alone, without node API and command line: one container from its
 // place to the last byte of its zone. The first test to look at when others fail.
+import { readFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { createController } from '../../src/host/controller.js';
 import type { PlaceRequest } from '../../src/host/controller-api.js';
 import { loadHostAddon } from '../../src/host/device/addon.js';
 import type { FunctionId, TenantId } from '../../src/protocol/ids.js';
-import { MIB } from '../../src/protocol/units.js';
+import { KIB, MIB } from '../../src/protocol/units.js';
 
 t.setTimeout(10 * 60_000);
 
@@ -29,17 +30,29 @@ const request: PlaceRequest = {
   startMode: 'CRUN',
 };
 
+/** Of files that it has mapped, what no other process has mapped, too. */
+function ownProgramBytes(pid: number): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  return Number(/^Private_Clean:\s+(\d+) kB$/m.exec(rollup)?.[1]) * KIB;
+}
+
 await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
   const parent = await fs.mkdtemp(join(tmpdir(), 'czone-smoke-'));
   t.teardown(() => fs.rm(parent, { recursive: true, force: true }));
   const runDir = join(parent, 'run');
   const native = loadHostAddon();
   let trims = 0;
+  const pagedOut: { pid: number; errno: number; leftBytes: number }[] = [];
   const addon = {
     ...native,
     trimHeap: () => {
       trims += 1;
       native.trimHeap();
+    },
+    pageOutProgram: (pid: number) => {
+      const errno = native.pageOutProgram(pid);
+      pagedOut.push({ pid, errno, leftBytes: ownProgramBytes(pid) });
+      return errno;
     },
   };
   const controller = await createController({ runDir }, { version: 'test', addon });
@@ -60,6 +73,17 @@ await t.test('place, ask, pause, reclaim, resume, stop', async (t) => {
   await delay(3_500);
   const trimsOfStart = trims;
   t.ok(trimsOfStart > 0, 'what the start has left of the heap is given back');
+  const vmmPid = controller.sandboxes()[0]?.vmmPid;
+  t.match(
+    pagedOut,
+    [
+      { pid: process.pid, errno: 0 },
+      { pid: vmmPid, errno: 0 },
+    ],
+    'and what it has left of the programs',
+  );
+  // 25 MiB before.
+  t.ok((pagedOut[1]?.leftBytes ?? Infinity) < 8 * MIB, `${pagedOut[1]?.leftBytes} bytes are left`);
 
   const response = await fetch(`${first.endpoint}/?rows=3`);
   t.equal(response.status, 200);

@@ -155,5 +155,11 @@ export interface NativeMemory {
 export interface HostAddon extends NativeMemory {
   /** malloc_trim(3): free pages of the C heap go back to the kernel. */
   trimHeap(): void;
+  /**
+   * Pages of files that a process has mapped and can't write, its program's and its
+   * libraries', leave memory, all but those that another process maps, too; what it needs
+   * again comes from the disk. Returns 0 or an errno. RangeError: no process id.
+   */
+  pageOutProgram(pid: number): number;
   createDevice(options: DeviceOptions, onEvent: (event: DeviceEvent) => void): NativeDevice;
 }
