@@ -11,6 +11,12 @@ t.test('the bar is 1.1 bare fallocates and a round trip', async (t) => {
   t.same(met(112), [false, null, null, null, true]);
 });
 
+t.test('a return that takes less than a round trip says nothing', async (t) => {
+  const measurements = b1Measurements(0.9);
+  t.match(b1.findings(measurements)[0], { ours: 'a round trip took longer', met: null });
+  t.notMatch(b1.guarded(measurements)[0], { key: 'b1/limit/128MiB/4KiB' });
+});
+
 t.test('a single container that left something misses the other', async (t) => {
   t.same(met(100, 0.9999), [true, null, null, null, false]);
   t.equal(b1.findings(b1Measurements(100, 0.99999))[4]?.ours, '99.9 %', 'never rounded up');
