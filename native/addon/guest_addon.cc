@@ -24,6 +24,7 @@
 #include "fork/zone.h"
 #include "os/clock.h"
 #include "port/port_probe.h"
+#include "process_memory/program_pages.h"
 
 namespace {
 
@@ -453,6 +454,10 @@ void BecomeSubreaper(const Napi::CallbackInfo& info) {
 
 void TrimHeap(const Napi::CallbackInfo&) { malloc_trim(0); }
 
+Napi::Value ReadNoneAround(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), czone::readNoneAround());
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openZone", Napi::Function::New(env, OpenZone));
   exports.Set("zoneInfo", Napi::Function::New(env, ZoneInfo));
@@ -471,6 +476,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("makeFifo", Napi::Function::New(env, MakeFifo));
   exports.Set("becomeSubreaper", Napi::Function::New(env, BecomeSubreaper));
   exports.Set("trimHeap", Napi::Function::New(env, TrimHeap));
+  exports.Set("readNoneAround", Napi::Function::New(env, ReadNoneAround));
   return exports;
 }
 

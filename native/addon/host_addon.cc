@@ -14,7 +14,7 @@
 
 #include "czone_device/backend.h"
 #include "guest_memory/memory_file.h"
-#include "process_memory/page_out.h"
+#include "process_memory/program_pages.h"
 
 namespace {
 

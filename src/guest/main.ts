@@ -75,6 +75,10 @@ async function main(): Promise<void> {
     cgroup: new Cgroup(join(CGROUP_ROOT, 'system')),
     namesPath: '/proc/sys/vm/drop_caches',
     trimHeap: () => addon.trimHeap(),
+    readNoneAround: () => {
+      const errno = addon.readNoneAround();
+      if (errno !== 0) complain(`its program is read ahead still (errno ${errno})`);
+    },
     collect: garbageCollector(),
   });
   const port = await PortStream.open(await findPort('/sys', '/dev', PORT_NAME));

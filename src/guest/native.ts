@@ -134,4 +134,9 @@ export interface GuestAddon {
   becomeSubreaper(): void;
   /** malloc_trim(3): free pages of the C heap go back to the kernel. */
   trimHeap(): void;
+  /**
+   * A page of this process's program that is missing is read without those around it, from
+   * now on (MADV_RANDOM). Returns 0 or an errno.
+   */
+  readNoneAround(): number;
 }

@@ -26,6 +26,8 @@ export interface ReclaimParts extends HeapParts {
    * node each, outlive the cgroup until memory is short: which the host wants back.
    */
   readonly namesPath: string;
+  /** Pages of the daemon's program are read one by one from now on, none ahead. */
+  readonly readNoneAround: () => void;
 }
 
 export class IdleReclaim {
@@ -70,6 +72,8 @@ export class IdleReclaim {
       const { cgroup } = this.#parts;
       const before = await cgroup.filePages();
       const bytes = this.#startedBefore ? this.#spare.spareBytes(before) : ALL_BYTES;
+      // At its start nearly all that is read around a page is needed; later it is not.
+      if (!this.#startedBefore) this.#parts.readNoneAround();
       this.#startedBefore = true;
       if (bytes === 0) return;
       await cgroup.reclaim(bytes);

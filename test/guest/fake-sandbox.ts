@@ -187,6 +187,7 @@ export class FakeSandbox {
       makeFifo: (path) => ADDON.makeFifo(path),
       becomeSubreaper: () => {},
       trimHeap: () => {},
+      readNoneAround: () => 0,
     };
   }
 

@@ -15,6 +15,7 @@ interface Told {
   /** Bytes. */
   readonly reclaims: readonly number[];
   readonly names: string;
+  readonly readsOneByOne: number;
 }
 
 /** A reclaim of a daemon with so many bytes of file pages, and what it has done so far. */
@@ -24,6 +25,7 @@ async function reclaimOn(dir: string, pages: readonly FilePages[] = []) {
   let collections = 0;
   const reclaims: number[] = [];
   const left = [...pages];
+  let readsOneByOne = 0;
   const reclaim = new IdleReclaim({
     cgroup: {
       filePages: async () => left.shift() ?? NO_PAGES,
@@ -34,11 +36,13 @@ async function reclaimOn(dir: string, pages: readonly FilePages[] = []) {
     },
     namesPath,
     trimHeap: () => {},
+    readNoneAround: () => (readsOneByOne += 1),
     collect: () => (collections += 1),
   });
   const told = async (): Promise<Told> => {
     await delay(50);
-    return { collections, reclaims: [...reclaims], names: await readFile(namesPath, 'utf8') };
+    const names = await readFile(namesPath, 'utf8');
+    return { collections, reclaims: [...reclaims], names, readsOneByOne };
   };
   return { reclaim, told, namesPath };
 }
@@ -46,13 +50,13 @@ async function reclaimOn(dir: string, pages: readonly FilePages[] = []) {
 await t.test('nothing happens between a few calls', async (t) => {
   const { reclaim, told } = await reclaimOn(t.testdir());
   for (let n = 0; n < 31; n++) reclaim.answered();
-  t.strictSame(await told(), { collections: 0, reclaims: [], names: '' });
+  t.strictSame(await told(), { collections: 0, reclaims: [], names: '', readsOneByOne: 0 });
 });
 
 await t.test('a daemon that is never idle collects, and has the kernel forget', async (t) => {
   const { reclaim, told } = await reclaimOn(t.testdir());
   for (let n = 0; n < 512; n++) reclaim.answered();
-  t.strictSame(await told(), { collections: 16, reclaims: [], names: '2' });
+  t.strictSame(await told(), { collections: 16, reclaims: [], names: '2', readsOneByOne: 0 });
 });
 
 await t.test('an idle one does so, too, and gives file pages back', async (t) => {
@@ -75,7 +79,11 @@ await t.test('an idle one does so, too, and gives file pages back', async (t) =>
   t.match(await round(), { collections: 1, reclaims: [256 * MIB], names: '2' }, 'all, once');
   await writeFile(namesPath, '');
   t.match(await round(), { collections: 2, reclaims: [256 * MIB, 6 * MIB], names: '2' });
-  t.match(await round(), { collections: 3, reclaims: { length: 2 } }, 'what came back is needed');
+  t.match(
+    await round(),
+    { collections: 3, reclaims: { length: 2 }, readsOneByOne: 1 },
+    'what came back is needed',
+  );
 });
 
 await t.test('a kernel without these files is no error', async (t) => {
@@ -83,6 +91,7 @@ await t.test('a kernel without these files is no error', async (t) => {
     cgroup: new Cgroup('/nonexistent'),
     namesPath: '/nonexistent/names',
     trimHeap: () => {},
+    readNoneAround: () => {},
     collect: () => {},
   });
   for (let n = 0; n < 512; n++) reclaim.answered();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pages of a mapped file leave memory and come back as they were.
-#include "process_memory/page_out.h"
+#include "process_memory/program_pages.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ constexpr size_t kPageBytes = 4096;
 struct MappedFile {
   char* at;
   explicit MappedFile(int protection, int sharing) {
-    std::string path = "page_out.XXXXXX";
+    std::string path = "program_pages.XXXXXX";
     const UniqueFd fd(::mkstemp(path.data()));
     CHECK(fd.valid());
     CHECK_EQUAL(::unlink(path.c_str()), 0);
@@ -99,6 +99,21 @@ TEST(WhatAnotherMapsStays) {
   CHECK(file.inMemory() < kPages / 8);
   CHECK_EQUAL(::kill(child, SIGKILL), 0);
   CHECK_EQUAL(::waitpid(child, nullptr, 0), child);
+}
+
+TEST(AMissingPageIsReadAlone) {
+  const MappedFile file(PROT_READ, MAP_PRIVATE);
+  const auto readOne = [&file] {
+    CHECK_EQUAL(pageOutProgram(::getpid()), 0);
+    const size_t before = file.inMemory();
+    CHECK_EQUAL(*(static_cast<volatile char*>(file.at) + kPages / 2 * kPageBytes),
+                static_cast<char>(kPages / 2));
+    return file.inMemory() - before;
+  };
+  CHECK(readOne() > 1);
+  CHECK_EQUAL(readNoneAround(), 0);
+  CHECK_EQUAL(readOne(), 1U);
+  file.touch();
 }
 
 TEST(WhoIsGoneIsAnError) {

@@ -14,4 +14,10 @@ namespace czone {
  */
 int pageOutProgram(pid_t pid);
 
+/**
+ * Of the same pages of this process: one that is missing is read without those around it
+ * (madvise(2), MADV_RANDOM), from now on. Returns 0 or an errno.
+ */
+int readNoneAround();
+
 }  // namespace czone

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "process_memory/page_out.h"
+#include "process_memory/program_pages.h"
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -45,6 +45,15 @@ int pageOutProgram(pid_t pid) {
     if (::syscall(SYS_process_madvise, process.get(), &range, 1UL, MADV_PAGEOUT, 0U) >= 0) continue;
     // Locked, or unmapped since: the others may still go.
     if (errno != EINVAL && errno != ENOMEM) return errno;
+  }
+  return 0;
+}
+
+int readNoneAround() {
+  for (const iovec& range : programRanges(::getpid())) {
+    if (::madvise(range.iov_base, range.iov_len, MADV_RANDOM) == 0) continue;
+    // Unmapped since.
+    if (errno != ENOMEM) return errno;
   }
   return 0;
 }
