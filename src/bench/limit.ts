@@ -34,7 +34,7 @@ export async function punchLimit(
     readonly bytes: number;
     readonly pageSize: PageSize;
     readonly rounds: number;
-    /** Between the touch and the punch. */
+    /** Before each punch. */
     readonly restMs: number;
     /** Touched in turns of `turnBytes`, then punched one by one: a result each. */
     readonly ranges: number;

@@ -4,7 +4,8 @@
 //
 //   punch BYTES COUNT REST_MS RANGES TURN [FILE]    FILE: on a tmpfs; else a memfd
 //
-// REST_MS: between the touch and the punch; what was touched a moment ago goes faster.
+// REST_MS: before each punch. What was touched a moment ago goes faster, and so does a
+// punch right after another.
 // RANGES of BYTES lie one behind the other in the file. They are touched in turns, TURN
 // bytes at a time, as several processes of a guest do, and then punched one by one.
 // Prints a JSON object a punch: ns, bytes of its range that were allocated before and
@@ -106,11 +107,12 @@ int main(int argc, char **argv)
 
 		touch_in_turns(memory, bytes, ranges, turn);
 		huge = huge_bytes() / ranges;
-		if (rest_ms > 0)
-			usleep((useconds_t)rest_ms * 1000);
 		for (range = 0; range < ranges; range++) {
-			unsigned long long before = allocated(fd), after, ns;
+			unsigned long long before, after, ns;
 
+			if (rest_ms > 0)
+				usleep((useconds_t)rest_ms * 1000);
+			before = allocated(fd);
 			start = now_ns();
 			if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				      (off_t)(range * bytes), (off_t)bytes))

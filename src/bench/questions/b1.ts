@@ -60,8 +60,8 @@ const PLANS: Readonly<Record<Mode, Plan>> = {
 
 const BAR = 1.1;
 const LIMIT_ROUNDS = 3;
-/** Like a container's, whose last touch is not a moment ago. */
-const REST_MS = 100;
+/** Like a container's, whose last touch is not a moment ago, nor is the one's before it. */
+const REST_MS = 1000;
 const RESTED = 'limit-rested';
 /** Of pages that lie as hogs' do: as many ranges as hogs, touched in turns. */
 const IN_TURNS = 'limit-in-turns';
@@ -364,7 +364,7 @@ export const b1: Question = {
   name: 'b1',
   title: 'B1: a container is killed: when has the host its memory back?',
   about:
-    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process, measured before and after czone: right after the last touch, and of rested pages, 100 ms later. A row “touched in turns”, which results of before it was measured lack, is of rested pages that lie as the hogs’ do: one of as many ranges as hogs. The guest’s part of a return is its processor’s, which under emulation is many times slower than the host’s; “the host’s part” is the return less a round trip and less what the guest says that it took.',
+    'A VM is full of memory hogs, each a process in a cgroup of its own, that touched their memory in turns (64 KiB at a time with 4 KiB pages, a huge page at a time with 2 MiB pages), so that without zones their pages lie interleaved. They are killed one by one. The clock runs from the request (the processes are gone) until the host has the bytes, counted as allocated blocks of the VM’s memory. The limit is one fallocate(PUNCH_HOLE) over as many resident bytes in a plain process, measured before and after czone: right after the last touch, and of rested pages: each punch after a second in which the process did nothing. A row “touched in turns”, which results of before it was measured lack, is of rested pages that lie as the hogs’ do: one of as many ranges as hogs. The guest’s part of a return is its processor’s, which under emulation is many times slower than the host’s; “the host’s part” is the return less a round trip and less what the guest says that it took.',
   measure,
   tables,
   findings,
