@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// gRPC over the link: each session is one HTTP/2 connection.
+// The daemon's service on the link: each session carries calls.
 import type { Duplex } from 'node:stream';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { AgentServiceService } from '../protocol/gen/czone/guest/v1/agent.js';
-import { AGENT_MESSAGE_MAX_BYTES } from '../protocol/limits.js';
 import { LinkServer } from '../protocol/link/server.js';
+import { serveCalls } from '../protocol/rpc/server.js';
 import { type AgentParts, agentService } from './agent-service.js';
 
 export function serveAgent(stream: Duplex, parts: AgentParts): void {
-  const server = new Server({
-    'grpc.max_receive_message_length': AGENT_MESSAGE_MAX_BYTES,
-    'grpc.enable_channelz': 0,
-  });
-  server.addService(AgentServiceService, agentService(parts));
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  new LinkServer(stream, (session) => injector.injectConnection(session));
+  const handlers = agentService(parts);
+  new LinkServer(stream, (session) => serveCalls(session, handlers));
 }

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service that the host calls: checks requests, calls the runtime, tells errors
-// as gRPC statuses.
-import { once } from 'node:events';
+// The service that the host calls: checks requests and calls the runtime.
 import {
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
-import { CzoneError, type ErrorCode, messageOf } from '../protocol/errors.js';
-import type {
-  AgentServiceServer,
-  GetInfoResponse,
-  PageCount,
-  WatchRequest,
-  WatchResponse,
+  AgentServiceDefinition,
+  type GetInfoResponse,
+  type PageCount,
 } from '../protocol/gen/czone/guest/v1/agent.js';
+import type { Method } from '../protocol/rpc/method.js';
+import { type Handler, streaming, unary } from '../protocol/rpc/server.js';
 import type { Runtime } from './containers.js';
-import type { Events, Watcher } from './events.js';
+import type { Events } from './events.js';
 import type { ProcessPlacement } from './placement.js';
 import { readBytes, readContainerId, readGraceMs, readStartRequest } from './request.js';
 
@@ -29,103 +20,43 @@ export interface AgentParts {
   readonly onAnswered: () => void;
 }
 
-const STATUSES: Readonly<Record<ErrorCode, status>> = {
-  INVALID_ARGUMENT: status.INVALID_ARGUMENT,
-  NOT_FOUND: status.NOT_FOUND,
-  ALREADY_EXISTS: status.ALREADY_EXISTS,
-  FAILED_PRECONDITION: status.FAILED_PRECONDITION,
-  RESOURCE_EXHAUSTED: status.RESOURCE_EXHAUSTED,
-  ABORTED: status.ABORTED,
-  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
-  UNAVAILABLE: status.UNAVAILABLE,
-  INTERNAL: status.INTERNAL,
-};
-const MESSAGE_MAX_LENGTH = 3000;
-
-export function agentService({
-  runtime,
-  events,
-  getInfo,
-  onAnswered,
-}: AgentParts): AgentServiceServer {
-  const unary =
-    <Request, Response>(answer: (request: Request) => Promise<Response>) =>
-    (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>): void => {
-      Promise.resolve(call.request)
-        .then(answer)
-        .then(
-          (response) => done(null, response),
-          (error: unknown) => done(statusOf(error)),
-        )
-        .finally(onAnswered);
-    };
-  return {
-    getInfo: unary(getInfo),
-    startContainer: unary(async (request) => runtime.start(readStartRequest(request))),
-    stopContainer: unary(async ({ containerId, graceMs }) => ({
+export function agentService({ runtime, events, getInfo, onAnswered }: AgentParts): Handler[] {
+  const { methods } = AgentServiceDefinition;
+  const on = <Request, Response>(
+    method: Method<Request, Response>,
+    answer: (request: Request) => Promise<Response>,
+  ) => unary(method, (request) => answer(request).finally(onAnswered));
+  return [
+    on(methods.getInfo, getInfo),
+    on(methods.startContainer, async (request) => runtime.start(readStartRequest(request))),
+    on(methods.stopContainer, async ({ containerId, graceMs }) => ({
       exit: await runtime.stop(readContainerId(containerId), readGraceMs(graceMs)),
     })),
-    pauseContainer: unary(async ({ containerId }) => {
+    on(methods.pauseContainer, async ({ containerId }) => {
       await runtime.pause(readContainerId(containerId));
       return {};
     }),
-    resumeContainer: unary(async ({ containerId }) => {
+    on(methods.resumeContainer, async ({ containerId }) => {
       await runtime.resume(readContainerId(containerId));
       return {};
     }),
-    reclaimContainer: unary(async ({ containerId, bytes }) => {
+    on(methods.reclaimContainer, async ({ containerId, bytes }) => {
       const result = await runtime.reclaim(readContainerId(containerId), readBytes(bytes));
       return {
         reclaimedBytes: BigInt(result.reclaimedBytes),
         swappedBytes: BigInt(result.swappedBytes),
       };
     }),
-    listContainers: unary(async () => ({ containers: await runtime.list() })),
-    inspectContainer: unary(async ({ containerId }) => ({
+    on(methods.listContainers, async () => ({ containers: await runtime.list() })),
+    on(methods.inspectContainer, async ({ containerId }) => ({
       processes: (await runtime.inspect(readContainerId(containerId))).map(placementMessage),
     })),
-    watch: (call) => {
+    streaming(methods.watch, (_request, watcher) => {
       void runtime.list().then((containers) => {
-        events.attach(watcherOf(call), { event: { $case: 'snapshot', value: { containers } } });
+        events.attach(watcher, { event: { $case: 'snapshot', value: { containers } } });
       });
-    },
-  };
-}
-
-function watcherOf(call: ServerWritableStream<WatchRequest, WatchResponse>): Watcher {
-  let ended = false;
-  const gone = new Promise<void>((resolve) => {
-    const finish = () => {
-      ended = true;
-      resolve();
-    };
-    call.on('cancelled', finish);
-    call.on('close', finish);
-    call.on('error', finish);
-  });
-  return {
-    get ended() {
-      return ended;
-    },
-    send: (response) => ended || call.write(response),
-    whenDrained: () =>
-      Promise.race([
-        once(call, 'drain').then(
-          () => {},
-          () => {},
-        ),
-        gone,
-      ]),
-    end: () => {
-      ended = true;
-      call.end();
-    },
-  };
-}
-
-function statusOf(error: unknown): { code: status; details: string } {
-  const code = error instanceof CzoneError ? STATUSES[error.code] : status.INTERNAL;
-  return { code, details: messageOf(error).slice(0, MESSAGE_MAX_LENGTH) };
+    }),
+  ];
 }
 
 function placementMessage(placement: ProcessPlacement) {

@@ -3,15 +3,10 @@
 // kept and told every new watcher again, since a stream that broke may have lost them.
 import type { ContainerExit, WatchResponse } from '../protocol/gen/czone/guest/v1/agent.js';
 import { EXITS_KEPT } from '../protocol/limits.js';
+import type { Sink } from '../protocol/rpc/server.js';
 import { type LogBudget, LogBuffer } from './log-buffer.js';
 
-/** Where events go: false from `send` means to wait for `whenDrained`. */
-export interface Watcher {
-  send(response: WatchResponse): boolean;
-  whenDrained(): Promise<void>;
-  end(): void;
-  readonly ended: boolean;
-}
+export type Watcher = Sink<WatchResponse>;
 
 interface ContainerLogs {
   readonly streams: readonly [LogBuffer, LogBuffer];

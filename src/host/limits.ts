@@ -45,8 +45,11 @@ export const LIMITS = {
   agentCallMs: 30_000,
   /** What the daemon needs beside the grace and the ready time-out. */
   agentSlackMs: 30_000,
+  /** So often a daemon is asked for a sign of life, and so long it may take. */
+  agentPingMs: 30_000,
   /** Taking cold memory from one container, to swap perhaps. */
   coldReclaimMs: 120_000,
+  /** Largest answer of a daemon. */
   agentMessageBytes: 4 * MIB,
   reconnectFirstMs: 100,
   reconnectMaxMs: 2_000,

@@ -8,8 +8,12 @@ export const SESSION_WINDOW_BYTES = 256 * 1024;
 /** How long a client of the link waits before it says hello again. */
 export const HELLO_REPEAT_MS = 500;
 
-/** Largest message of the guest's gRPC service, bytes, either way. */
+/** Largest call of the guest's service, bytes. */
 export const AGENT_MESSAGE_MAX_BYTES = 256 * 1024;
+/** Calls that the guest answers at once. */
+export const CALLS_AT_ONCE_MAX = 1024;
+/** Of an error's words, characters. */
+export const CALL_ERROR_MAX_LENGTH = 3000;
 
 /** Arguments of a container's command, and the bytes of one. */
 export const COMMAND_ARGUMENTS_MAX = 64;

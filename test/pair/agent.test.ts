@@ -148,7 +148,6 @@ async function connected(t: Test): Promise<{ vm: FakeVm; link: AgentLink; heard:
   const heard: Heard = { ups: [], downs: [], exits: [], text: '' };
   const link = new AgentLink({
     socketPath,
-    proxyPath: (generation) => join(directory, `p${generation}`),
     listeners: {
       onUp: (_info, snapshot) => heard.ups.push(snapshot),
       onExit: ({ containerId }) => heard.exits.push(containerId),

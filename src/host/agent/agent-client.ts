@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One gRPC session with a guest daemon. Every call has a deadline.
-import { type ClientReadableStream, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+// The calls of one session with a guest daemon. Every one but the watch has a deadline.
+import type { Duplex } from 'node:stream';
 import {
-  AgentServiceClient,
+  AgentServiceDefinition,
   type ContainerExit,
   type GetInfoResponse,
   type InspectContainerResponse,
@@ -12,102 +12,84 @@ import {
   type StartContainerResponse,
   type WatchResponse,
 } from '../../protocol/gen/czone/guest/v1/agent.js';
+import { CallClient } from '../../protocol/rpc/client.js';
+import type { Method } from '../../protocol/rpc/method.js';
 import { LIMITS } from '../limits.js';
 import { agentError } from './agent-error.js';
 
-type Callback<Response> = (error: ServiceError | null, response: Response) => void;
+const { methods } = AgentServiceDefinition;
 
 export class AgentClient {
-  readonly #client: AgentServiceClient;
+  readonly #calls: CallClient;
 
-  constructor(target: string) {
-    this.#client = new AgentServiceClient(target, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': LIMITS.agentMessageBytes,
-      'grpc.enable_retries': 0,
-      'grpc.enable_http_proxy': 0,
-      // A daemon that hangs ends the watch, and with it the session.
-      'grpc.keepalive_time_ms': 30_000,
-      'grpc.keepalive_timeout_ms': 30_000,
-      'grpc.default_authority': 'czone.agent',
+  constructor(session: Duplex) {
+    this.#calls = new CallClient(session, {
+      answerMaxBytes: LIMITS.agentMessageBytes,
+      pingMs: LIMITS.agentPingMs,
+      pongMs: LIMITS.agentPingMs,
     });
   }
 
   getInfo(timeoutMs: number = LIMITS.agentCallMs): Promise<GetInfoResponse> {
-    return this.#call('the guest daemon does not answer', timeoutMs, (options, done) =>
-      this.#client.getInfo({}, new Metadata(), options, done),
-    );
+    return this.#call('the guest daemon does not answer', methods.getInfo, {}, timeoutMs);
   }
 
   startContainer(request: StartContainerRequest): Promise<StartContainerResponse> {
     const timeoutMs = request.readyTimeoutMs + LIMITS.agentSlackMs;
-    return this.#call(`container ${request.containerId}`, timeoutMs, (options, done) =>
-      this.#client.startContainer(request, new Metadata(), options, done),
-    );
+    const what = `container ${request.containerId}`;
+    return this.#call(what, methods.startContainer, request, timeoutMs);
   }
 
   /** null: the guest has no such container. */
   async stopContainer(containerId: string, graceMs: number): Promise<ContainerExit | null> {
-    const response = await this.#call<{ exit: ContainerExit | null }>(
-      `container ${containerId}`,
-      graceMs + LIMITS.agentSlackMs,
-      (options, done) =>
-        this.#client.stopContainer({ containerId, graceMs }, new Metadata(), options, done),
-    );
-    return response.exit;
+    const timeoutMs = graceMs + LIMITS.agentSlackMs;
+    const request = { containerId, graceMs };
+    const what = `container ${containerId}`;
+    return (await this.#call(what, methods.stopContainer, request, timeoutMs)).exit;
   }
 
   async pauseContainer(containerId: string): Promise<void> {
-    await this.#call<unknown>(`container ${containerId}`, LIMITS.agentCallMs, (options, done) =>
-      this.#client.pauseContainer({ containerId }, new Metadata(), options, done),
-    );
+    await this.#call(`container ${containerId}`, methods.pauseContainer, { containerId });
   }
 
   async resumeContainer(containerId: string): Promise<void> {
-    await this.#call<unknown>(`container ${containerId}`, LIMITS.agentCallMs, (options, done) =>
-      this.#client.resumeContainer({ containerId }, new Metadata(), options, done),
-    );
+    await this.#call(`container ${containerId}`, methods.resumeContainer, { containerId });
   }
 
   /** Up to so many bytes of cold memory. */
   reclaimContainer(containerId: string, bytes: number): Promise<ReclaimContainerResponse> {
     const request = { containerId, bytes: BigInt(bytes) };
-    return this.#call(`container ${containerId}`, LIMITS.coldReclaimMs, (options, done) =>
-      this.#client.reclaimContainer(request, new Metadata(), options, done),
-    );
+    const what = `container ${containerId}`;
+    return this.#call(what, methods.reclaimContainer, request, LIMITS.coldReclaimMs);
   }
 
   inspectContainer(containerId: string): Promise<InspectContainerResponse> {
-    return this.#call(`container ${containerId}`, LIMITS.agentCallMs, (options, done) =>
-      this.#client.inspectContainer({ containerId }, new Metadata(), options, done),
-    );
+    return this.#call(`container ${containerId}`, methods.inspectContainer, { containerId });
   }
 
   listContainers(): Promise<ListContainersResponse> {
-    return this.#call('list of containers', LIMITS.agentCallMs, (options, done) =>
-      this.#client.listContainers({}, new Metadata(), options, done),
-    );
+    return this.#call('list of containers', methods.listContainers, {});
   }
 
-  /** Has no deadline: its end is the news that the session is over. */
-  watch(): ClientReadableStream<WatchResponse> {
-    return this.#client.watch({});
+  /** Its end, however it comes, is the news that the session is over. */
+  watch(onEvent: (response: WatchResponse) => void): Promise<void> {
+    return this.#calls.stream(methods.watch, {}, onEvent);
   }
 
   close(): void {
-    this.#client.close();
+    this.#calls.close();
   }
 
-  #call<Response>(
+  async #call<Request, Response>(
     what: string,
-    timeoutMs: number,
-    start: (options: { deadline: number }, done: Callback<Response>) => unknown,
+    method: Method<Request, Response>,
+    request: Request,
+    timeoutMs: number = LIMITS.agentCallMs,
   ): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      const callback: Callback<Response> = (error, response) => {
-        if (error === null) resolve(response);
-        else reject(agentError(what, error));
-      };
-      start({ deadline: Date.now() + timeoutMs }, callback);
-    });
+    try {
+      return await this.#calls.call(method, request, timeoutMs);
+    } catch (error) {
+      throw agentError(what, error);
+    }
   }
 }

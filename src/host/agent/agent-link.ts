@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The controller's connection with one guest daemon, kept up while the VM lives: a
-// session of the link, gRPC on it, and the watch whose end says that it is over.
+// session of the link, calls on it, and the watch whose end says that it is over.
 import { once } from 'node:events';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -16,7 +16,6 @@ import type {
 import { LinkClient } from '../../protocol/link/client.js';
 import { LIMITS } from '../limits.js';
 import { AgentClient } from './agent-client.js';
-import { type LinkProxy, serveSession } from './link-proxy.js';
 
 export interface AgentListeners {
   /** A session is up; what the daemon knows at its beginning. */
@@ -31,28 +30,20 @@ export interface AgentListeners {
 
 interface Session {
   readonly client: AgentClient;
-  readonly proxy: LinkProxy;
   readonly stream: Duplex;
 }
 
 export class AgentLink {
   readonly #socketPath: string;
-  readonly #proxyPath: (generation: number) => string;
   readonly #listeners: AgentListeners;
   readonly #upWaiters = new Set<(error: CzoneError | null) => void>();
   #client: AgentClient | null = null;
   #session: Session | null = null;
   #socket: net.Socket | null = null;
-  #generation = 0;
   #closed = false;
 
-  constructor(options: {
-    socketPath: string;
-    proxyPath: (generation: number) => string;
-    listeners: AgentListeners;
-  }) {
+  constructor(options: { socketPath: string; listeners: AgentListeners }) {
     this.#socketPath = options.socketPath;
-    this.#proxyPath = options.proxyPath;
     this.#listeners = options.listeners;
   }
 
@@ -149,10 +140,8 @@ export class AgentLink {
   /** Resolves when the session is up, with a promise of why it ended. */
   async #openSession(link: LinkClient, timeoutMs: number): Promise<{ ended: Promise<string> }> {
     const stream = await link.open(timeoutMs);
-    this.#generation += 1;
-    const proxy = await serveSession(stream, this.#proxyPath(this.#generation));
-    const client = new AgentClient(proxy.target);
-    this.#session = { client, proxy, stream };
+    const client = new AgentClient(stream);
+    this.#session = { client, stream };
     const streamEnd = new Promise<string>((resolve) => {
       stream.once('error', (error) => resolve(error.message));
       stream.once('close', () => resolve('the session was closed'));
@@ -167,30 +156,26 @@ export class AgentLink {
 
   /** Fulfilled when the watch is over. */
   #watch(client: AgentClient, info: GetInfoResponse): Promise<string> {
-    const stream = client.watch();
-    return new Promise((resolve) => {
-      stream.on('data', (message: WatchResponse) => {
-        if (this.#session?.client !== client) return;
-        switch (message.event?.$case) {
-          case 'snapshot':
-            this.#client = client;
-            this.#listeners.onUp(info, message.event.value);
-            for (const waiter of [...this.#upWaiters]) waiter(null);
-            return;
-          case 'exit':
-            this.#listeners.onExit(message.event.value);
-            return;
-          case 'log':
-            this.#listeners.onLog(message.event.value);
-            return;
-          case undefined:
-            // What a newer daemon sends is not for us.
-            return;
-        }
-      });
-      stream.on('error', (error) => resolve(error.message));
-      stream.on('end', () => resolve('the daemon ended the watch'));
-    });
+    const onEvent = ({ event }: WatchResponse) => {
+      if (this.#session?.client !== client) return;
+      switch (event?.$case) {
+        case 'snapshot':
+          this.#client = client;
+          this.#listeners.onUp(info, event.value);
+          for (const waiter of [...this.#upWaiters]) waiter(null);
+          return;
+        case 'exit':
+          this.#listeners.onExit(event.value);
+          return;
+        case 'log':
+          this.#listeners.onLog(event.value);
+          return;
+        case undefined:
+          // What a newer daemon sends is not for us.
+          return;
+      }
+    };
+    return client.watch(onEvent).then(() => 'the daemon ended the watch', messageOf);
   }
 
   #drop(): void {
@@ -198,7 +183,6 @@ export class AgentLink {
     const session = this.#session;
     this.#session = null;
     session?.client.close();
-    session?.proxy.close();
     session?.stream.destroy();
   }
 }

@@ -286,7 +286,6 @@ export class Sandbox implements GuestSide {
       this.#slot = this.#makeSlot(vm);
       this.#agent = new AgentLink({
         socketPath: paths.agentSocket,
-        proxyPath: paths.grpcSocket,
         listeners: {
           onUp: (info, snapshot) => {
             this.guestKernel = printable(info.kernelRelease, 100);

@@ -19,8 +19,6 @@ export interface VmPaths {
   readonly shellSocket: string;
   /** Where the device's back-end listens; a new one after each recovery. */
   deviceSocket(generation: number): string;
-  /** Private way from the gRPC client to the link; a new one for each session. */
-  grpcSocket(generation: number): string;
   readonly console: string;
 }
 
@@ -43,7 +41,6 @@ export function vmPaths(root: string, sandboxId: SandboxId): VmPaths {
     agentSocket: path.join(directory, 'agent.sock'),
     shellSocket: path.join(directory, 'shell.sock'),
     deviceSocket: (generation) => path.join(directory, `vhost-${generation}.sock`),
-    grpcSocket: (generation) => path.join(directory, `grpc-${generation}.sock`),
     console: path.join(directory, 'console.log'),
   };
 }

@@ -6,20 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  type handleServerStreamingCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
 
 /**
  * SPDX-License-Identifier: Apache-2.0
@@ -2403,319 +2389,107 @@ export const WatchResponse: MessageFns<WatchResponse> = {
   },
 };
 
-export type AgentServiceService = typeof AgentServiceService;
-export const AgentServiceService = {
-  /** What the guest is; also the way to see that the daemon answers. */
-  getInfo: {
-    path: "/czone.guest.v1.AgentService/GetInfo" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetInfoRequest): Buffer => Buffer.from(GetInfoRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetInfoRequest => GetInfoRequest.decode(value),
-    responseSerialize: (value: GetInfoResponse): Buffer => Buffer.from(GetInfoResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetInfoResponse => GetInfoResponse.decode(value),
-  },
-  /**
-   * Starts a container in a plugged zone and answers when its port does, or
-   * with the reason why not. On any error nothing of the container is left.
-   * ALREADY_EXISTS, NOT_FOUND (zone, image), FAILED_PRECONDITION (zone busy),
-   * DEADLINE_EXCEEDED (not ready in time), ABORTED (ended before it was ready).
-   */
-  startContainer: {
-    path: "/czone.guest.v1.AgentService/StartContainer" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: StartContainerRequest): Buffer =>
-      Buffer.from(StartContainerRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): StartContainerRequest => StartContainerRequest.decode(value),
-    responseSerialize: (value: StartContainerResponse): Buffer =>
-      Buffer.from(StartContainerResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): StartContainerResponse => StartContainerResponse.decode(value),
-  },
-  /**
-   * Ends a container: SIGTERM, after the grace SIGKILL to all of its cgroup.
-   * Answers when no process, mount or address of it is left. Succeeds on what
-   * is already gone.
-   */
-  stopContainer: {
-    path: "/czone.guest.v1.AgentService/StopContainer" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: StopContainerRequest): Buffer => Buffer.from(StopContainerRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): StopContainerRequest => StopContainerRequest.decode(value),
-    responseSerialize: (value: StopContainerResponse): Buffer =>
-      Buffer.from(StopContainerResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): StopContainerResponse => StopContainerResponse.decode(value),
-  },
-  pauseContainer: {
-    path: "/czone.guest.v1.AgentService/PauseContainer" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: PauseContainerRequest): Buffer =>
-      Buffer.from(PauseContainerRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): PauseContainerRequest => PauseContainerRequest.decode(value),
-    responseSerialize: (value: PauseContainerResponse): Buffer =>
-      Buffer.from(PauseContainerResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): PauseContainerResponse => PauseContainerResponse.decode(value),
-  },
-  resumeContainer: {
-    path: "/czone.guest.v1.AgentService/ResumeContainer" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ResumeContainerRequest): Buffer =>
-      Buffer.from(ResumeContainerRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ResumeContainerRequest => ResumeContainerRequest.decode(value),
-    responseSerialize: (value: ResumeContainerResponse): Buffer =>
-      Buffer.from(ResumeContainerResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ResumeContainerResponse => ResumeContainerResponse.decode(value),
-  },
-  /**
-   * Takes up to so many bytes of cold memory from a container, paused or running, by
-   * its cgroup's memory.reclaim. NOT_FOUND.
-   */
-  reclaimContainer: {
-    path: "/czone.guest.v1.AgentService/ReclaimContainer" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ReclaimContainerRequest): Buffer =>
-      Buffer.from(ReclaimContainerRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ReclaimContainerRequest => ReclaimContainerRequest.decode(value),
-    responseSerialize: (value: ReclaimContainerResponse): Buffer =>
-      Buffer.from(ReclaimContainerResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ReclaimContainerResponse => ReclaimContainerResponse.decode(value),
-  },
-  listContainers: {
-    path: "/czone.guest.v1.AgentService/ListContainers" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ListContainersRequest): Buffer =>
-      Buffer.from(ListContainersRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ListContainersRequest => ListContainersRequest.decode(value),
-    responseSerialize: (value: ListContainersResponse): Buffer =>
-      Buffer.from(ListContainersResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ListContainersResponse => ListContainersResponse.decode(value),
-  },
-  /** Where the pages of a container's processes lie. NOT_FOUND. */
-  inspectContainer: {
-    path: "/czone.guest.v1.AgentService/InspectContainer" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: InspectContainerRequest): Buffer =>
-      Buffer.from(InspectContainerRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): InspectContainerRequest => InspectContainerRequest.decode(value),
-    responseSerialize: (value: InspectContainerResponse): Buffer =>
-      Buffer.from(InspectContainerResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): InspectContainerResponse => InspectContainerResponse.decode(value),
-  },
-  /**
-   * Exits, log output. One watcher at a time: a new one ends the older. The exits
-   * of the last containers (256) are told again to each new watcher, since the
-   * older stream may have broken before they arrived.
-   */
-  watch: {
-    path: "/czone.guest.v1.AgentService/Watch" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: WatchRequest): Buffer => Buffer.from(WatchRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): WatchRequest => WatchRequest.decode(value),
-    responseSerialize: (value: WatchResponse): Buffer => Buffer.from(WatchResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): WatchResponse => WatchResponse.decode(value),
+export type AgentServiceDefinition = typeof AgentServiceDefinition;
+export const AgentServiceDefinition = {
+  name: "AgentService",
+  fullName: "czone.guest.v1.AgentService",
+  methods: {
+    /** What the guest is; also the way to see that the daemon answers. */
+    getInfo: {
+      name: "GetInfo",
+      requestType: GetInfoRequest as typeof GetInfoRequest,
+      requestStream: false,
+      responseType: GetInfoResponse as typeof GetInfoResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Starts a container in a plugged zone and answers when its port does, or
+     * with the reason why not. On any error nothing of the container is left.
+     * ALREADY_EXISTS, NOT_FOUND (zone, image), FAILED_PRECONDITION (zone busy),
+     * DEADLINE_EXCEEDED (not ready in time), ABORTED (ended before it was ready).
+     */
+    startContainer: {
+      name: "StartContainer",
+      requestType: StartContainerRequest as typeof StartContainerRequest,
+      requestStream: false,
+      responseType: StartContainerResponse as typeof StartContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Ends a container: SIGTERM, after the grace SIGKILL to all of its cgroup.
+     * Answers when no process, mount or address of it is left. Succeeds on what
+     * is already gone.
+     */
+    stopContainer: {
+      name: "StopContainer",
+      requestType: StopContainerRequest as typeof StopContainerRequest,
+      requestStream: false,
+      responseType: StopContainerResponse as typeof StopContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    pauseContainer: {
+      name: "PauseContainer",
+      requestType: PauseContainerRequest as typeof PauseContainerRequest,
+      requestStream: false,
+      responseType: PauseContainerResponse as typeof PauseContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    resumeContainer: {
+      name: "ResumeContainer",
+      requestType: ResumeContainerRequest as typeof ResumeContainerRequest,
+      requestStream: false,
+      responseType: ResumeContainerResponse as typeof ResumeContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Takes up to so many bytes of cold memory from a container, paused or running, by
+     * its cgroup's memory.reclaim. NOT_FOUND.
+     */
+    reclaimContainer: {
+      name: "ReclaimContainer",
+      requestType: ReclaimContainerRequest as typeof ReclaimContainerRequest,
+      requestStream: false,
+      responseType: ReclaimContainerResponse as typeof ReclaimContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    listContainers: {
+      name: "ListContainers",
+      requestType: ListContainersRequest as typeof ListContainersRequest,
+      requestStream: false,
+      responseType: ListContainersResponse as typeof ListContainersResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Where the pages of a container's processes lie. NOT_FOUND. */
+    inspectContainer: {
+      name: "InspectContainer",
+      requestType: InspectContainerRequest as typeof InspectContainerRequest,
+      requestStream: false,
+      responseType: InspectContainerResponse as typeof InspectContainerResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Exits, log output. One watcher at a time: a new one ends the older. The exits
+     * of the last containers (256) are told again to each new watcher, since the
+     * older stream may have broken before they arrived.
+     */
+    watch: {
+      name: "Watch",
+      requestType: WatchRequest as typeof WatchRequest,
+      requestStream: false,
+      responseType: WatchResponse as typeof WatchResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
-
-export interface AgentServiceServer extends UntypedServiceImplementation {
-  /** What the guest is; also the way to see that the daemon answers. */
-  getInfo: handleUnaryCall<GetInfoRequest, GetInfoResponse>;
-  /**
-   * Starts a container in a plugged zone and answers when its port does, or
-   * with the reason why not. On any error nothing of the container is left.
-   * ALREADY_EXISTS, NOT_FOUND (zone, image), FAILED_PRECONDITION (zone busy),
-   * DEADLINE_EXCEEDED (not ready in time), ABORTED (ended before it was ready).
-   */
-  startContainer: handleUnaryCall<StartContainerRequest, StartContainerResponse>;
-  /**
-   * Ends a container: SIGTERM, after the grace SIGKILL to all of its cgroup.
-   * Answers when no process, mount or address of it is left. Succeeds on what
-   * is already gone.
-   */
-  stopContainer: handleUnaryCall<StopContainerRequest, StopContainerResponse>;
-  pauseContainer: handleUnaryCall<PauseContainerRequest, PauseContainerResponse>;
-  resumeContainer: handleUnaryCall<ResumeContainerRequest, ResumeContainerResponse>;
-  /**
-   * Takes up to so many bytes of cold memory from a container, paused or running, by
-   * its cgroup's memory.reclaim. NOT_FOUND.
-   */
-  reclaimContainer: handleUnaryCall<ReclaimContainerRequest, ReclaimContainerResponse>;
-  listContainers: handleUnaryCall<ListContainersRequest, ListContainersResponse>;
-  /** Where the pages of a container's processes lie. NOT_FOUND. */
-  inspectContainer: handleUnaryCall<InspectContainerRequest, InspectContainerResponse>;
-  /**
-   * Exits, log output. One watcher at a time: a new one ends the older. The exits
-   * of the last containers (256) are told again to each new watcher, since the
-   * older stream may have broken before they arrived.
-   */
-  watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
-}
-
-export interface AgentServiceClient extends Client {
-  /** What the guest is; also the way to see that the daemon answers. */
-  getInfo(
-    request: GetInfoRequest,
-    callback: (error: ServiceError | null, response: GetInfoResponse) => void,
-  ): ClientUnaryCall;
-  getInfo(
-    request: GetInfoRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetInfoResponse) => void,
-  ): ClientUnaryCall;
-  getInfo(
-    request: GetInfoRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetInfoResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Starts a container in a plugged zone and answers when its port does, or
-   * with the reason why not. On any error nothing of the container is left.
-   * ALREADY_EXISTS, NOT_FOUND (zone, image), FAILED_PRECONDITION (zone busy),
-   * DEADLINE_EXCEEDED (not ready in time), ABORTED (ended before it was ready).
-   */
-  startContainer(
-    request: StartContainerRequest,
-    callback: (error: ServiceError | null, response: StartContainerResponse) => void,
-  ): ClientUnaryCall;
-  startContainer(
-    request: StartContainerRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: StartContainerResponse) => void,
-  ): ClientUnaryCall;
-  startContainer(
-    request: StartContainerRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: StartContainerResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Ends a container: SIGTERM, after the grace SIGKILL to all of its cgroup.
-   * Answers when no process, mount or address of it is left. Succeeds on what
-   * is already gone.
-   */
-  stopContainer(
-    request: StopContainerRequest,
-    callback: (error: ServiceError | null, response: StopContainerResponse) => void,
-  ): ClientUnaryCall;
-  stopContainer(
-    request: StopContainerRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: StopContainerResponse) => void,
-  ): ClientUnaryCall;
-  stopContainer(
-    request: StopContainerRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: StopContainerResponse) => void,
-  ): ClientUnaryCall;
-  pauseContainer(
-    request: PauseContainerRequest,
-    callback: (error: ServiceError | null, response: PauseContainerResponse) => void,
-  ): ClientUnaryCall;
-  pauseContainer(
-    request: PauseContainerRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: PauseContainerResponse) => void,
-  ): ClientUnaryCall;
-  pauseContainer(
-    request: PauseContainerRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: PauseContainerResponse) => void,
-  ): ClientUnaryCall;
-  resumeContainer(
-    request: ResumeContainerRequest,
-    callback: (error: ServiceError | null, response: ResumeContainerResponse) => void,
-  ): ClientUnaryCall;
-  resumeContainer(
-    request: ResumeContainerRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ResumeContainerResponse) => void,
-  ): ClientUnaryCall;
-  resumeContainer(
-    request: ResumeContainerRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ResumeContainerResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Takes up to so many bytes of cold memory from a container, paused or running, by
-   * its cgroup's memory.reclaim. NOT_FOUND.
-   */
-  reclaimContainer(
-    request: ReclaimContainerRequest,
-    callback: (error: ServiceError | null, response: ReclaimContainerResponse) => void,
-  ): ClientUnaryCall;
-  reclaimContainer(
-    request: ReclaimContainerRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ReclaimContainerResponse) => void,
-  ): ClientUnaryCall;
-  reclaimContainer(
-    request: ReclaimContainerRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ReclaimContainerResponse) => void,
-  ): ClientUnaryCall;
-  listContainers(
-    request: ListContainersRequest,
-    callback: (error: ServiceError | null, response: ListContainersResponse) => void,
-  ): ClientUnaryCall;
-  listContainers(
-    request: ListContainersRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListContainersResponse) => void,
-  ): ClientUnaryCall;
-  listContainers(
-    request: ListContainersRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListContainersResponse) => void,
-  ): ClientUnaryCall;
-  /** Where the pages of a container's processes lie. NOT_FOUND. */
-  inspectContainer(
-    request: InspectContainerRequest,
-    callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
-  ): ClientUnaryCall;
-  inspectContainer(
-    request: InspectContainerRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
-  ): ClientUnaryCall;
-  inspectContainer(
-    request: InspectContainerRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: InspectContainerResponse) => void,
-  ): ClientUnaryCall;
-  /**
-   * Exits, log output. One watcher at a time: a new one ends the older. The exits
-   * of the last containers (256) are told again to each new watcher, since the
-   * older stream may have broken before they arrived.
-   */
-  watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
-  watch(
-    request: WatchRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<WatchResponse>;
-}
-
-export const AgentServiceClient = makeGenericClientConstructor(
-  AgentServiceService,
-  "czone.guest.v1.AgentService",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AgentServiceClient;
-  service: typeof AgentServiceService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
