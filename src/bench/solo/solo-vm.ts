@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { connectMonitor } from '../../host/vm/monitor.js';
+import { vmmEnvironment } from '../../host/vm/qemu-process.js';
 import type { QmpClient } from '../../host/vm/qmp.js';
 import { CzoneError } from '../../protocol/errors.js';
 import { freePort } from './free-port.js';
@@ -86,6 +87,8 @@ export class SoloVm {
     };
     const child = spawn(machine.qemuPath, soloArguments(shape), {
       stdio: ['ignore', 'ignore', 'pipe'],
+      // As a node's VM has it.
+      env: vmmEnvironment(),
     });
     let complaint = '';
     child.stderr?.on('data', (data: Buffer) => {

@@ -11,6 +11,11 @@ export const MEMORY_FDS = [3, 4] as const;
 
 const COMPLAINT_BYTES = 4096;
 
+/** One arena of the C heap: each of QEMU's threads would keep free pages in one of its own. */
+export function vmmEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'] ?? '/usr/bin:/bin', MALLOC_ARENA_MAX: '1' };
+}
+
 export class QemuProcess {
   readonly pid: number;
   /** Fulfilled when the process is gone, with what it had to say. */
@@ -49,7 +54,7 @@ export class QemuProcess {
     const { vmm } = options;
     const child = spawn(vmm.path, [...vmm.leadingArguments, ...options.args], {
       stdio: ['ignore', 'pipe', 'pipe', ...options.memoryFds],
-      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+      env: vmmEnvironment(),
       cwd: '/',
     });
     await new Promise<void>((resolve, reject) => {
