@@ -80,27 +80,26 @@ async function takeSteps(guest: GuestSide, start: Start, undo: Undo[]): Promise<
     guest.zones.cancel(zoneId);
     throw error;
   }
-  undo.push(async () => {
-    if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
-    container.hostPort = null;
-  });
-  const plug = async () => {
-    container.plugGuestUs = await clock.time('plug', () => guest.zones.plug(facts.zone));
-    plugged = true;
-  };
   const forward = async () => {
     container.hostPort = await addForward(guest.qmp(), facts.address);
   };
-  // Neither needs the other. Both end before one that failed is undone.
-  const steps = container.isZygote ? [plug()] : [plug(), clock.time('network', forward)];
-  await Promise.allSettled(steps);
-  await Promise.all(steps);
+  // Nobody needs the port before the container answers. Undone when it is known.
+  const forwarding = container.isZygote ? Promise.resolve() : clock.time('network', forward);
+  const forwarded = forwarding.catch(() => {});
+  undo.push(async () => {
+    await forwarded;
+    if (container.hostPort !== null) await removeForward(guest.qmp(), container.hostPort);
+    container.hostPort = null;
+  });
+  container.plugGuestUs = await clock.time('plug', () => guest.zones.plug(facts.zone));
+  plugged = true;
   check();
   // Before the call: a lost answer must not leave a container behind.
   undo.push(async () => {
     await stopInGuest(guest, container.id, 0);
   });
   const response = await startInGuest(guest, start);
+  await forwarding;
   for (const stage of response.stages) clock.add(stage.name, Number(stage.durationUs));
   container.guestPid = response.pid;
   container.stages = clock.stages();

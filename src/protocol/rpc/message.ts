@@ -72,14 +72,17 @@ export function encodeMessage({ kind, callId, code, body }: Message): Buffer {
   return bytes;
 }
 
-/** Finds the messages in a session's bytes, however those are cut. */
+/**
+ * Finds the messages in a session's bytes, however those are cut: into single bytes,
+ * perhaps, so that pieces are copied together and not kept.
+ */
 export class MessageReader {
   readonly #bodyMaxBytes: number;
   readonly #onMessage: (message: Message) => void;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  /** So many bytes are needed before there is something to look at. */
-  #wantedBytes = MESSAGE_HEADER_BYTES;
+  readonly #header = Buffer.alloc(MESSAGE_HEADER_BYTES);
+  #headerBytes = 0;
+  #body: Buffer | null = null;
+  #bodyBytes = 0;
 
   constructor(bodyMaxBytes: number, onMessage: (message: Message) => void) {
     this.#bodyMaxBytes = bodyMaxBytes;
@@ -88,38 +91,39 @@ export class MessageReader {
 
   /** Throws at what is no message, or too large a one; and what `onMessage` throws. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    while (this.#bytes >= this.#wantedBytes) {
-      const all = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);
-      const bytes = all ?? Buffer.alloc(0);
-      const end = MESSAGE_HEADER_BYTES + this.#bodyBytes(bytes);
-      if (bytes.length < end) {
-        this.#keep(bytes, end);
-        return;
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#body === null) {
+        const copied = chunk.copy(this.#header, this.#headerBytes, at);
+        at += copied;
+        this.#headerBytes += copied;
+        if (this.#headerBytes < MESSAGE_HEADER_BYTES) return;
+        this.#body = Buffer.allocUnsafe(this.#announcedBytes());
+        this.#bodyBytes = 0;
       }
-      this.#keep(bytes.subarray(end), MESSAGE_HEADER_BYTES);
-      this.#onMessage({
-        kind: bytes.readUInt8(8) as MessageKind,
-        callId: bytes.readUInt32BE(4),
-        code: bytes.readUInt8(9),
-        body: bytes.subarray(MESSAGE_HEADER_BYTES, end),
-      });
+      const copied = chunk.copy(this.#body, this.#bodyBytes, at);
+      at += copied;
+      this.#bodyBytes += copied;
+      if (this.#bodyBytes === this.#body.length) this.#finish(this.#body);
     }
   }
 
-  #keep(bytes: Buffer, wantedBytes: number): void {
-    this.#chunks = bytes.length === 0 ? [] : [bytes];
-    this.#bytes = bytes.length;
-    this.#wantedBytes = wantedBytes;
+  #finish(body: Buffer): void {
+    this.#body = null;
+    this.#headerBytes = 0;
+    this.#onMessage({
+      kind: this.#header.readUInt8(8) as MessageKind,
+      callId: this.#header.readUInt32BE(4),
+      code: this.#header.readUInt8(9),
+      body,
+    });
   }
 
-  #bodyBytes(bytes: Buffer): number {
-    const kind = bytes.readUInt8(8);
-    if (!KINDS.has(kind) || bytes.readUInt16BE(10) !== 0) {
+  #announcedBytes(): number {
+    const kind = this.#header.readUInt8(8);
+    if (!KINDS.has(kind) || this.#header.readUInt16BE(10) !== 0) {
       throw new Error(`a message of kind ${kind} is not known`);
     }
-    const length = bytes.readUInt32BE(0);
+    const length = this.#header.readUInt32BE(0);
     if (length > this.#bodyMaxBytes) {
       throw new Error(`a message has ${length} bytes, ${this.#bodyMaxBytes} are allowed`);
     }
