@@ -18,7 +18,7 @@ export function benchmarksPage(file: BenchFile, questions: readonly Question[]):
     'What a user would otherwise pick, the physical limit, and czone, in the same kind of VM, on the same machine, one after the other in the same run. **Compare ratios; absolute times hold for this machine only.** Bytes are counted on the host. Figures are medians; plots show the middle half of the values.',
     machineParagraph(file),
     '## Repeat it',
-    '```\n./czone bench all --full --json results.json   # some three hours; less without --full; --quick checks that all of it runs\n./czone bench report results.json              # this page and its plots\n./czone bench compare results.json             # against the stored baseline (docs/benchmarks/baseline.json)\n```',
+    '```\n./czone bench all --full --json results.json   # a hundred minutes to three hours; less without --full; --quick checks that all of it runs\n./czone bench report results.json              # this page and its plots\n./czone bench compare results.json             # against the stored baseline (docs/benchmarks/baseline.json)\n```',
     'Under KVM it is the same commands: the bench uses KVM where a node would. Leave the machine alone meanwhile. `./czone bench b1 --full --json results.json` asks one question again and keeps the answers to the others.',
     '## The bars',
     barsTable(asked),
