@@ -3,7 +3,7 @@
 // an answer that makes no sense ends the session.
 import type { Duplex } from 'node:stream';
 import { CzoneError, messageOf } from '../errors.js';
-import { AGENT_MESSAGE_MAX_BYTES } from '../limits.js';
+import { AGENT_MESSAGE_MAX_BYTES, CALL_ERROR_MAX_LENGTH } from '../limits.js';
 import { codeName, encodeMessage, MESSAGE_KINDS, type Message, MessageReader } from './message.js';
 import type { Method } from './method.js';
 
@@ -143,7 +143,8 @@ export class CallClient {
     }
     if (kind === MESSAGE_KINDS.answer) waiting.answer(body);
     else if (kind === MESSAGE_KINDS.failure) {
-      waiting.fail(new CzoneError(codeName(code), Buffer.from(body).toString()));
+      const words = Buffer.from(body).toString().slice(0, CALL_ERROR_MAX_LENGTH);
+      waiting.fail(new CzoneError(codeName(code), words));
     } else throw new Error(`a message of kind ${kind} is no answer`);
     this.#waiting.delete(callId);
   }

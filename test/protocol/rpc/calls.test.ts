@@ -250,4 +250,6 @@ t.test('a client ends a session that makes no sense', async (t) => {
   far.write(message(MESSAGE_KINDS.answer, 77));
   far.write(message(MESSAGE_KINDS.failure, 1, 'odd', 200));
   await t.rejects(client.call(ECHO, '', 20_000), { code: 'INTERNAL', message: 'odd' });
+  far.write(message(MESSAGE_KINDS.failure, 2, 'x'.repeat(60_000), 10));
+  await t.rejects(client.call(ECHO, '', 20_000), { code: 'ABORTED', message: /^x{3000}$/ });
 });
