@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes the guest's root file system: Debian minbase, Node.js, crun, iproute2,
-# our init and the guest daemon.
+# our init, the guest daemon and its sandbox maker.
 #
 #   rootfs.sh base OUTDIR    the slow part: OUTDIR/base.tar, nothing of ours in it
 #   rootfs.sh OUTDIR         OUTDIR/rootfs.erofs; takes CZONE_ROOTFS_BASE/base.tar,
@@ -17,6 +17,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+native=$here/../native
 # shellcheck source=vm-images/debian.sh
 . "$here/debian.sh"
 
@@ -97,6 +98,9 @@ progress 8/10 'add init and daemon'
 run 'compile init' gcc -std=gnu17 -Wall -Wextra -Werror -Os -static -s -ffunction-sections \
   -fdata-sections -Wl,--gc-sections -Wl,--build-id=none \
   -o "$root/usr/sbin/czone-init" "$here/init/czone-init.c"
+run 'compile the sandbox maker' gcc -std=gnu17 -Wall -Wextra -Werror -Os -static -s \
+  -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,--build-id=none \
+  -I "$native/include" -o "$root/usr/lib/czone/czone-sandbox" "$native"/sandbox/*.c
 install -m 0644 "$bundle" "$root/usr/lib/czone/daemon.cjs"
 install -m 0755 "$addon" "$root/usr/lib/czone/czone_guest.node"
 for file in usr/bin/node usr/bin/crun usr/sbin/ip; do

@@ -19,7 +19,6 @@
 
 #include "fork/channel.h"
 #include "fork/pidfd.h"
-#include "fork/sandbox.h"
 #include "fork/spawn.h"
 #include "fork/zone.h"
 #include "os/clock.h"
@@ -369,77 +368,6 @@ void ShutDown(const Napi::CallbackInfo& info) {
     throw SystemError(info.Env(), errno, "shut a channel down");
 }
 
-// "" stands for absence: no field of a step may be empty where it is used.
-std::string OptionalTextIn(const Napi::Object& object, const char* name) {
-  Napi::Value value = object.Get(name);
-  if (value.IsUndefined()) return "";
-  return TextIn(object, name);
-}
-
-uint64_t OptionalNumberIn(const Napi::Object& object, const char* name) {
-  Napi::Value value = object.Get(name);
-  return value.IsUndefined() ? 0 : static_cast<uint64_t>(NumberIn(object, name));
-}
-
-czone::SandboxStep ReadStep(const Napi::Object& object) {
-  using Act = czone::SandboxStep::Act;
-  static const struct {
-    const char* name;
-    Act act;
-  } kActs[] = {{"mkdir", Act::kMkdir},       {"mount", Act::kMount},    {"device", Act::kDevice},
-               {"symlink", Act::kSymlink},   {"own", Act::kOwn},        {"mask", Act::kMask},
-               {"readOnly", Act::kReadOnly}, {"pivot", Act::kPivot},    {"chdir", Act::kChdir},
-               {"hostname", Act::kHostname}, {"address", Act::kAddress}};
-  std::string name = TextIn(object, "act");
-  for (const auto& known : kActs) {
-    if (name != known.name) continue;
-    czone::SandboxStep step;
-    step.act = known.act;
-    step.path = OptionalTextIn(object, "path");
-    step.source = OptionalTextIn(object, "source");
-    step.type = OptionalTextIn(object, "type");
-    step.data = OptionalTextIn(object, "data");
-    step.number = OptionalNumberIn(object, "number");
-    step.device = OptionalNumberIn(object, "device");
-    return step;
-  }
-  throw Napi::TypeError::New(object.Env(), "there is no act " + name);
-}
-
-Napi::Value StartSandboxHelper(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!info[0].IsObject()) throw Napi::TypeError::New(env, "options is not an object");
-  Napi::Object options = info[0].As<Napi::Object>();
-  czone::SandboxRequest request;
-  request.zone_fd = NumberIn(options, "zoneFd");
-  request.cgroup_fd = NumberIn(options, "cgroupFd");
-  request.network_fd = NumberIn(options, "networkFd");
-  if (!options.Get("steps").IsArray()) throw Napi::TypeError::New(env, "steps is not an array");
-  Napi::Array steps = options.Get("steps").As<Napi::Array>();
-  for (uint32_t i = 0; i < steps.Length(); i++) {
-    Napi::Value step = steps.Get(i);
-    if (!step.IsObject()) throw Napi::TypeError::New(env, "steps holds what is no step");
-    request.steps.push_back(ReadStep(step.As<Napi::Object>()));
-  }
-  czone::SandboxHelper helper = czone::StartSandboxHelper(request);
-  if (helper.error != 0) throw SystemError(env, helper.error, "clone3 of a sandbox's helper");
-  Napi::Object started = Napi::Object::New(env);
-  started.Set("pid", Napi::Number::New(env, helper.pid));
-  started.Set("pidfd", Napi::Number::New(env, helper.pidfd));
-  started.Set("reportFd", Napi::Number::New(env, helper.report_fd));
-  return started;
-}
-
-Napi::Value ReadSandboxFailure(const Napi::CallbackInfo& info) {
-  czone::SandboxFailure failure;
-  if (!czone::ReadSandboxFailure(NumberAt(info, 0, "reportFd"), &failure)) return info.Env().Null();
-  Napi::Object view = Napi::Object::New(info.Env());
-  const char* code = strerrorname_np(failure.error);
-  view.Set("step", Napi::Number::New(info.Env(), failure.step));
-  view.Set("code", Napi::String::New(info.Env(), code ? code : std::to_string(failure.error)));
-  return view;
-}
-
 void MakeFifo(const Napi::CallbackInfo& info) {
   std::string path = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
   if (path.empty() || path.find('\0') != std::string::npos)
@@ -471,8 +399,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("sendMessage", Napi::Function::New(env, SendMessage));
   exports.Set("receiveMessage", Napi::Function::New(env, MessageWait::Start));
   exports.Set("shutDown", Napi::Function::New(env, ShutDown));
-  exports.Set("startSandboxHelper", Napi::Function::New(env, StartSandboxHelper));
-  exports.Set("readSandboxFailure", Napi::Function::New(env, ReadSandboxFailure));
   exports.Set("makeFifo", Napi::Function::New(env, MakeFifo));
   exports.Set("becomeSubreaper", Napi::Function::New(env, BecomeSubreaper));
   exports.Set("trimHeap", Napi::Function::New(env, TrimHeap));

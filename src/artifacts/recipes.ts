@@ -107,7 +107,7 @@ const FIXED: readonly Recipe[] = [
   }),
   recipe('rootfs', {
     command: ['vm-images/rootfs.sh'],
-    inputs: [DEBIAN, 'vm-images/init'],
+    inputs: [DEBIAN, 'vm-images/init', 'native/include/linux/czone.h', 'native/sandbox'],
     needs: [{ variable: 'CZONE_ROOTFS_BASE', artifact: 'rootfs-base' }],
     files: [
       { variable: 'CZONE_DAEMON_BUNDLE', path: 'dist/guest/daemon.cjs' },

@@ -74,8 +74,8 @@ export class Bundle {
     return [join(this.directory, 'stdout'), join(this.directory, 'stderr')];
   }
 
+  /** In the directory that writeState() has made. */
   async create(): Promise<void> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
     for (const path of this.outputPaths) this.#makeFifo(path);
     await Promise.all([mkdir(this.scratchPath), mkdir(this.rootPath)]);
   }
@@ -101,10 +101,17 @@ export class Bundle {
   }
 
   async writeState(state: ContainerState): Promise<void> {
-    await mkdir(this.directory, { recursive: true, mode: 0o700 });
+    await this.#makeDirectory();
     const path = join(this.directory, 'state.json');
     await writeFile(`${path}.new`, JSON.stringify({ version: VERSION, ...state }));
     await rename(`${path}.new`, path);
+  }
+
+  /** Not `recursive`, which takes Node.js ten times as long. */
+  async #makeDirectory(): Promise<void> {
+    await mkdir(this.directory, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
   }
 
   /** null: there is none, or none that this daemon understands. */

@@ -78,7 +78,9 @@ export class ContainerParts {
     return this.bundle.writeState({ zoneId, address, role, namespace, process });
   }
 
+  /** Once, however often it is called. */
   readOutputs(): void {
+    if (this.#readers.length > 0) return;
     const { events, complain } = this.around;
     for (const [index, buffer] of events.logsOf(this.id).entries()) {
       const path = this.bundle.outputPaths[index] ?? '';

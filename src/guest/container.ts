@@ -130,6 +130,7 @@ export class Container {
       mark('ready');
       if (this.role === 'zygote') {
         this.#parts.around.networkPool.fill();
+        this.#parts.around.sandboxMaker.warm();
         this.#dropWhatItRead().catch(() => {});
       }
       return { stages, runtime, method, fallbackReason };

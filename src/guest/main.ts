@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest daemon: wiring only.
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -16,12 +17,14 @@ import { Network } from './network.js';
 import { NetworkPool } from './network-pool.js';
 import { findPort, PortStream } from './port.js';
 import { IdleReclaim } from './reclaim.js';
+import { SandboxMaker } from './sandbox-maker.js';
 
 /** Put in by src/build/bundle-daemon.ts. */
 declare const CZONE_VERSION: string;
 
 const STATE_DIRECTORY = '/run/czone';
 const CGROUP_ROOT = '/sys/fs/cgroup';
+const SANDBOX_MAKER = '/usr/lib/czone/czone-sandbox';
 const PORT_NAME = 'czone.agent';
 /** Few, for each takes memory of the guest's kernel. */
 const NAMESPACES_AHEAD = 4;
@@ -46,6 +49,13 @@ function loadAddon(): GuestAddon {
   return addon.exports as GuestAddon;
 }
 
+/** `channel` becomes its descriptor 3. That it does not start ends the channel, too. */
+function startSandboxMaker(channel: number): void {
+  const stdio = ['ignore', 'inherit', 'inherit', channel] as const;
+  const child = spawn(SANDBOX_MAKER, [], { stdio: [...stdio], env: {}, detached: true });
+  child.on('error', (error) => complain(`${SANDBOX_MAKER}: ${error.message}`));
+}
+
 async function main(): Promise<void> {
   const addon = loadAddon();
   addon.becomeSubreaper();
@@ -60,6 +70,7 @@ async function main(): Promise<void> {
     addon,
     network,
     networkPool: new NetworkPool(network, NAMESPACES_AHEAD, complain),
+    sandboxMaker: new SandboxMaker({ addon, start: startSandboxMaker, complain }),
     events,
     cgroups: new Cgroups(join(CGROUP_ROOT, 'czone')),
     images: new Images({ sys: '/sys', proc: '/proc', dev: '/dev', mounts: directory('images') }),

@@ -14,10 +14,7 @@ export async function open(path: string, flags: string): Promise<OpenFile> {
   return { fd, close: async () => closeSync(fd) };
 }
 
-export async function mkdir(
-  path: string,
-  options?: { readonly recursive: true; readonly mode: number },
-): Promise<void> {
+export async function mkdir(path: string, options?: { readonly mode: number }): Promise<void> {
   mkdirSync(path, options);
 }
 

@@ -53,42 +53,6 @@ export interface ZoneInfo {
   readonly users: number;
 }
 
-/** One act of a sandbox's helper (native/fork/sandbox.h); paths are absolute. */
-export type SandboxStep =
-  | { readonly act: 'mkdir'; readonly path: string; readonly number: number }
-  | {
-      readonly act: 'mount';
-      readonly path: string;
-      readonly source: string;
-      readonly type: string;
-      /** MS_* flags. */
-      readonly number: number;
-      readonly data?: string;
-    }
-  | {
-      readonly act: 'device' | 'own';
-      readonly path: string;
-      readonly number: number;
-      readonly device: number;
-    }
-  | { readonly act: 'symlink'; readonly path: string; readonly source: string }
-  | { readonly act: 'mask' | 'readOnly' | 'pivot' | 'chdir'; readonly path: string }
-  | { readonly act: 'hostname'; readonly source: string }
-  | { readonly act: 'address'; readonly source: string; readonly data: string };
-
-export interface SandboxOptions {
-  readonly zoneFd: number;
-  readonly cgroupFd: number;
-  readonly networkFd: number;
-  readonly steps: readonly SandboxStep[];
-}
-
-/** Where a helper stopped: a step's index, -1 unshare, -2 network, -3 the hand-over. */
-export interface SandboxFailure {
-  readonly step: number;
-  readonly code: string;
-}
-
 export interface PortWait {
   /** False: it was stopped before. */
   readonly answered: Promise<boolean>;
@@ -121,13 +85,6 @@ export interface GuestAddon {
   receiveMessage(fd: number): Promise<Buffer | null>;
   /** A call of receiveMessage() that waits comes to its end. */
   shutDown(fd: number): void;
-  /**
-   * Forks a process into zone and cgroup that makes a sandbox and gives it to the zone.
-   * Whether it succeeded is known when it has ended.
-   */
-  startSandboxHelper(options: SandboxOptions): Spawned & { readonly reportFd: number };
-  /** null: it did not fail. Closes the descriptor. */
-  readSandboxFailure(reportFd: number): SandboxFailure | null;
   /** mkfifo(3), for its owner only. */
   makeFifo(path: string): void;
   /** PR_SET_CHILD_SUBREAPER for this process. */

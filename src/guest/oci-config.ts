@@ -13,7 +13,7 @@ const NO_CAPABILITIES = {
 };
 
 /** Would tell of the whole sandbox, its memory or its kernel. */
-const MASKED_PATHS = [
+export const MASKED_PATHS: readonly string[] = [
   '/proc/acpi',
   '/proc/buddyinfo',
   '/proc/config.gz',
@@ -35,7 +35,7 @@ const MASKED_PATHS = [
   '/proc/vmallocinfo',
   '/proc/zoneinfo',
 ];
-const READ_ONLY_PATHS = [
+export const READ_ONLY_PATHS: readonly string[] = [
   '/proc/asound',
   '/proc/bus',
   '/proc/fs',
@@ -52,7 +52,6 @@ export function ociConfig(
   spec: ContainerSpec,
   paths: { rootPath: string; networkNamespace: string | null },
 ) {
-  const temporaryKib = Math.max(64, Math.floor(spec.memoryBytes / 2 / 1024));
   return {
     ociVersion: '1.0.2',
     hostname: spec.hostname,
@@ -72,18 +71,7 @@ export function ociConfig(
         { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
       ],
     },
-    mounts: [
-      mount('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
-      mount('/dev', 'tmpfs', ['nosuid', 'noexec', 'mode=755', 'size=64k']),
-      mount('/dev/shm', 'tmpfs', [
-        'nosuid',
-        'noexec',
-        'nodev',
-        'mode=1777',
-        `size=${temporaryKib}k`,
-      ]),
-      mount('/tmp', 'tmpfs', ['nosuid', 'nodev', 'mode=1777', `size=${temporaryKib}k`]),
-    ],
+    mounts: containerMounts(spec.memoryBytes),
     linux: {
       namespaces: [
         { type: 'pid' },
@@ -103,6 +91,25 @@ export function ociConfig(
   };
 }
 
-function mount(destination: string, type: string, options: readonly string[]) {
+export interface Mount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+/** In a container's root, in this order. */
+export function containerMounts(memoryBytes: number): readonly Mount[] {
+  const temporaryKib = Math.max(64, Math.floor(memoryBytes / 2 / 1024));
+  const size = `size=${temporaryKib}k`;
+  return [
+    mount('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
+    mount('/dev', 'tmpfs', ['nosuid', 'noexec', 'mode=755', 'size=64k']),
+    mount('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', size]),
+    mount('/tmp', 'tmpfs', ['nosuid', 'nodev', 'mode=1777', size]),
+  ];
+}
+
+function mount(destination: string, type: string, options: readonly string[]): Mount {
   return { destination, type, source: type, options };
 }

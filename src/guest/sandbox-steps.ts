@@ -2,9 +2,10 @@
 // What the helper of a zygote's child does, in order, so that its sandbox is what crun
 // would make of the same configuration. Pure. test/vm/zygote.test.ts compares the two.
 
-import type { SandboxStep } from './native.js';
 import { GATEWAY } from './network.js';
-import type { ociConfig } from './oci-config.js';
+import { containerMounts, MASKED_PATHS, READ_ONLY_PATHS } from './oci-config.js';
+import type { ContainerSpec } from './request.js';
+import { encodeSteps, OUTSIDE, type SandboxFailure, type SandboxStep } from './sandbox-request.js';
 
 /** sys/mount.h */
 const MS = {
@@ -33,69 +34,119 @@ const DEVICE_LINKS = [
   ['pts/ptmx', 'ptmx'],
 ] as const;
 
+/**
+ * The same in every container, whose mounts are there and whose root, not yet that of the
+ * process, is the working directory: what is masked is masked by the VM's /dev/null.
+ */
+export const COMMON_STEPS: readonly SandboxStep[] = [
+  ...DEVICES.map(
+    ([name, major, minor]): SandboxStep => ({
+      act: 'device',
+      path: `dev/${name}`,
+      number: S_IFCHR | 0o666,
+      device: (major << 8) | minor,
+    }),
+  ),
+  ...DEVICE_LINKS.map(
+    ([source, name]): SandboxStep => ({ act: 'symlink', source, path: `dev/${name}` }),
+  ),
+  ...MASKED_PATHS.map((path): SandboxStep => ({ act: 'mask', path: within(path) })),
+  ...READ_ONLY_PATHS.map((path): SandboxStep => ({ act: 'readOnly', path: within(path) })),
+];
+
+/** A start has no time to lose. */
+const ENCODED_COMMON_STEPS = encodeSteps(COMMON_STEPS);
+
 export interface SandboxParts {
-  readonly config: ReturnType<typeof ociConfig>;
+  readonly spec: Pick<
+    ContainerSpec,
+    'memoryBytes' | 'uid' | 'gid' | 'hostname' | 'workingDirectory' | 'address'
+  >;
   /** Image, scratch tmpfs and the overlay's place. */
-  readonly overlay: {
-    readonly lower: string;
-    readonly scratch: string;
-    readonly root: string;
-    readonly sizeBytes: number;
-  };
-  readonly address: string;
+  readonly lower: string;
+  readonly scratch: string;
+  readonly root: string;
 }
 
-export function sandboxSteps({ config, overlay, address }: SandboxParts): SandboxStep[] {
-  const { root } = overlay;
-  const { uid, gid } = config.process.user;
-  const upper = `${overlay.scratch}/upper`;
-  const work = `${overlay.scratch}/work`;
-  const within = (path: string) => `${root}${path}`;
-  return [
-    { act: 'address', source: address, data: GATEWAY },
-    {
-      act: 'mount',
-      source: 'tmpfs',
-      path: overlay.scratch,
-      type: 'tmpfs',
-      number: MS.nosuid | MS.nodev,
-      data: `mode=0755,size=${overlay.sizeBytes}`,
-    },
-    { act: 'mkdir', path: upper, number: 0o755 },
-    { act: 'mkdir', path: work, number: 0o700 },
-    {
-      act: 'mount',
-      source: 'overlay',
-      path: root,
-      type: 'overlay',
-      number: 0,
-      data: `lowerdir=${overlay.lower},upperdir=${upper},workdir=${work}`,
-    },
-    ...config.mounts.flatMap(({ destination, type, source, options }): SandboxStep[] => [
-      { act: 'mkdir', path: within(destination), number: 0o755 },
-      { act: 'mount', source, path: within(destination), type, ...mountOptions(type, options) },
-    ]),
-    ...DEVICES.map(
-      ([name, major, minor]): SandboxStep => ({
-        act: 'device',
-        path: within(`/dev/${name}`),
-        number: S_IFCHR | 0o666,
-        device: (major << 8) | minor,
-      }),
-    ),
-    // crun gives it to the user, whose standard input it is.
-    { act: 'own', path: within('/dev/null'), number: uid, device: gid },
-    ...DEVICE_LINKS.map(
-      ([source, name]): SandboxStep => ({ act: 'symlink', source, path: within(`/dev/${name}`) }),
-    ),
-    ...config.linux.maskedPaths.map((path): SandboxStep => ({ act: 'mask', path: within(path) })),
-    ...config.linux.readonlyPaths.map(
-      (path): SandboxStep => ({ act: 'readOnly', path: within(path) }),
-    ),
-    { act: 'pivot', path: root },
-    { act: 'hostname', source: config.hostname },
-    { act: 'chdir', path: config.process.cwd },
-  ];
+export interface SandboxSteps {
+  /** Before COMMON_STEPS. */
+  readonly own: readonly SandboxStep[];
+  /** After them. */
+  readonly last: readonly SandboxStep[];
+}
+
+export function sandboxSteps({ spec, lower, scratch, root }: SandboxParts): SandboxSteps {
+  const upper = `${scratch}/upper`;
+  const work = `${scratch}/work`;
+  return {
+    own: [
+      { act: 'address', source: spec.address, data: GATEWAY },
+      {
+        act: 'mount',
+        source: 'tmpfs',
+        path: scratch,
+        type: 'tmpfs',
+        number: MS.nosuid | MS.nodev,
+        data: `mode=0755,size=${spec.memoryBytes}`,
+      },
+      { act: 'mkdir', path: upper, number: 0o755 },
+      { act: 'mkdir', path: work, number: 0o700 },
+      {
+        act: 'mount',
+        source: 'overlay',
+        path: root,
+        type: 'overlay',
+        number: 0,
+        data: `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
+      },
+      { act: 'chdir', path: root },
+      ...containerMounts(spec.memoryBytes).flatMap(
+        ({ destination, type, source, options }): SandboxStep[] => {
+          const path = within(destination);
+          return [
+            { act: 'mkdir', path, number: 0o755 },
+            { act: 'mount', source, path, type, ...mountOptions(type, options) },
+          ];
+        },
+      ),
+    ],
+    last: [
+      // crun gives it to the user, whose standard input it is.
+      { act: 'own', path: 'dev/null', number: spec.uid, device: spec.gid },
+      { act: 'pivot', path: root },
+      { act: 'hostname', source: spec.hostname },
+      { act: 'chdir', path: spec.workingDirectory },
+    ],
+  };
+}
+
+export function encodeSandbox({ own, last }: SandboxSteps): string {
+  return encodeSteps(own) + ENCODED_COMMON_STEPS + encodeSteps(last);
+}
+
+/** The step that failed, and how. */
+export function describeFailure(
+  { step, code }: SandboxFailure,
+  { own, last }: SandboxSteps,
+): string {
+  const failed = [...own, ...COMMON_STEPS, ...last][step];
+  const subject = failed !== undefined && 'path' in failed ? ` ${failed.path}` : '';
+  const what = failed === undefined ? OUTSIDE_NAMES.get(step) : `${failed.act}${subject}`;
+  return `${what ?? `step ${step}`} (${code})`;
+}
+
+const OUTSIDE_NAMES = new Map<number, string>([
+  [OUTSIDE.unshare, 'unshare'],
+  [OUTSIDE.network, 'the network'],
+  [OUTSIDE.handOver, 'handing it to the zone'],
+  [OUTSIDE.fork, 'its helper’s fork'],
+  [OUTSIDE.killed, 'its helper'],
+  [OUTSIDE.lost, 'the sandbox maker'],
+]);
+
+/** From the root, where one is. A link there would lead out: a mount's place is none. */
+function within(path: string): string {
+  return path.slice(1);
 }
 
 function mountOptions(type: string, options: readonly string[]): { number: number; data?: string } {

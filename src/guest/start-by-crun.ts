@@ -20,6 +20,8 @@ export interface Made {
   readonly cgroup: ContainerCgroup;
   readonly zoneFd: number;
   readonly outputs: readonly [OpenFile, OpenFile];
+  /** The daemon begins to read them, once; while they are open here. */
+  readonly readOutputs: () => void;
   /** null: a zygote's, which leads nowhere. */
   readonly namespace: NamespaceName | null;
   /** It is being stopped. */
@@ -45,6 +47,7 @@ export async function startByCrun(
     networkNamespace: namespace === null ? null : network.namespacePath(namespace),
   });
   await bundle.writeConfig(config);
+  made.readOutputs();
   const lower = await images.mount(spec.imageSerial);
   const cgroupHandle = await cgroup.openDirectory();
   let crun: { pid: number; pidfd: number };

@@ -39,7 +39,6 @@ export async function startProcess(
   await prepare(start, way);
   const outputs = await parts.bundle.openOutputs();
   try {
-    parts.readOutputs();
     const result = await create(start, way, outputs);
     mark('create');
     return result;
@@ -121,6 +120,7 @@ function madeOf({ parts, ending }: StartParts, outputs: Outputs): Made {
     cgroup,
     zoneFd: parts.openZone(),
     outputs,
+    readOutputs: () => parts.readOutputs(),
     namespace,
     ending,
     said: () => parts.said(),
@@ -133,8 +133,26 @@ function madeOf({ parts, ending }: StartParts, outputs: Outputs): Made {
  * before. DEADLINE_EXCEEDED; FAILED_PRECONDITION when a zygote refuses.
  */
 export async function untilReady({ parts, spec, ending }: StartParts): Promise<string | null> {
-  const timeout = AbortSignal.timeout(spec.readyTimeoutMs);
-  const signal = AbortSignal.any([timeout, ending]);
+  const waiting = new AbortController();
+  // AbortSignal.timeout() and any() take milliseconds of a daemon that is not warm.
+  const stop = () => waiting.abort();
+  const timer = setTimeout(stop, spec.readyTimeoutMs);
+  ending.addEventListener('abort', stop);
+  try {
+    return await untilAnswered(parts, spec, ending, waiting.signal);
+  } finally {
+    clearTimeout(timer);
+    ending.removeEventListener('abort', stop);
+  }
+}
+
+async function untilAnswered(
+  parts: ContainerParts,
+  spec: ContainerSpec,
+  ending: AbortSignal,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (ending.aborted) return null;
   const runtime =
     parts.channel === null
       ? await untilPortAnswers(parts, spec.port, signal)

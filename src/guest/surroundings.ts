@@ -8,12 +8,14 @@ import type { Images } from './images.js';
 import type { GuestAddon } from './native.js';
 import type { Network } from './network.js';
 import type { NetworkPool } from './network-pool.js';
+import type { SandboxMaker } from './sandbox-maker.js';
 
 export interface Surroundings {
   readonly addon: GuestAddon;
   readonly network: Pick<Network, 'add' | 'remove' | 'namespacePath' | 'list'>;
   /** Namespaces made ahead, for those who start by a zygote. */
   readonly networkPool: Pick<NetworkPool, 'take' | 'fill'>;
+  readonly sandboxMaker: Pick<SandboxMaker, 'make' | 'warm'>;
   readonly cgroups: Pick<Cgroups, 'list'> & { of(id: ContainerId): ContainerCgroup };
   readonly images: Pick<Images, 'mount'>;
   readonly bundles: Pick<Bundles, 'of' | 'list'>;

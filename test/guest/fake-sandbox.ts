@@ -11,17 +11,13 @@ import { Bundles } from '../../src/guest/bundle.js';
 import type { ContainerCgroup } from '../../src/guest/cgroup.js';
 import { Containers } from '../../src/guest/containers.js';
 import { Events } from '../../src/guest/events.js';
-import type {
-  GuestAddon,
-  SandboxFailure,
-  SpawnOptions,
-  WaitResult,
-} from '../../src/guest/native.js';
+import type { GuestAddon, SpawnOptions, WaitResult } from '../../src/guest/native.js';
 import {
   type NamespaceName,
   type PooledNamespace,
   parseNamespaceName,
 } from '../../src/guest/network.js';
+import type { SandboxFailure } from '../../src/guest/sandbox-request.js';
 import type { Surroundings } from '../../src/guest/surroundings.js';
 import type { ContainerId } from '../../src/protocol/ids.js';
 import { MIB } from '../../src/protocol/units.js';
@@ -31,7 +27,6 @@ const ADDON = createRequire(import.meta.url)(
 ) as GuestAddon;
 
 const CRUN_PIDFD = 1_000_000;
-const HELPER_PIDFD = 1_000_001;
 /** Zones' descriptors are played, those of channels are real. */
 const ZONE_FDS = 2_000_000;
 const SIGNALS: Record<string, number> = { SIGTERM: 15, SIGKILL: 9 };
@@ -97,6 +92,14 @@ export class FakeSandbox {
         },
         fill: () => {},
       },
+      sandboxMaker: {
+        make: async (steps) => {
+          this.#step('sandbox', null);
+          this.#lastSandbox = /(?:^|\0)pivot\0([^\0]+)/.exec(steps)?.[1] ?? '';
+          return { pid: 1, failure: this.sandboxFailure };
+        },
+        warm: () => {},
+      },
       cgroups: { of: (id) => this.#cgroup(id), list: async () => this.#idsOf('cgroup') },
       images: { mount: async (serial) => this.#step('image', `/images/${serial}`) },
       bundles: new Bundles(join(this.#directory, 'containers'), (path) => ADDON.makeFifo(path)),
@@ -157,8 +160,6 @@ export class FakeSandbox {
       spawnInZone: (options) => this.#spawn(options),
       pidfdOpen: (pid) => pid,
       waitPidfd: async (pidfd) => {
-        if (pidfd === HELPER_PIDFD)
-          return { exitCode: this.sandboxFailure ? 127 : 0, signal: null };
         if (pidfd === CRUN_PIDFD) return { exitCode: this.crunExitCode, signal: null };
         return this.#children.get(pidfd)?.ended ?? { exitCode: null, signal: null };
       },
@@ -177,13 +178,6 @@ export class FakeSandbox {
       sendMessage: (fd, message) => ADDON.sendMessage(fd, message, []),
       receiveMessage: (fd) => ADDON.receiveMessage(fd),
       shutDown: (fd) => ADDON.shutDown(fd),
-      startSandboxHelper: ({ steps }) => {
-        this.#step('sandbox', null);
-        const pivot = steps.find(({ act }) => act === 'pivot');
-        this.#lastSandbox = pivot !== undefined && 'path' in pivot ? pivot.path : '';
-        return { pid: 1, pidfd: HELPER_PIDFD, reportFd: 0 };
-      },
-      readSandboxFailure: () => this.sandboxFailure,
       makeFifo: (path) => ADDON.makeFifo(path),
       becomeSubreaper: () => {},
       trimHeap: () => {},
