@@ -13,6 +13,12 @@ interface ContainerLogs {
   finished: boolean;
 }
 
+/**
+ * Lines often come in groups, and the first of them while a container starts: each piece
+ * that is sent takes the daemon longer than what else it does for that start.
+ */
+const OUTPUT_PAUSE_MS = 20;
+
 export class Events {
   readonly #budget: LogBudget = { usedBytes: 0 };
   readonly #logs = new Map<string, ContainerLogs>();
@@ -21,6 +27,12 @@ export class Events {
   #unsent: ContainerExit[] = [];
   #watcher: Watcher | null = null;
   #pumping = false;
+  readonly #outputPauseMs: number;
+  #outputTimer: NodeJS.Timeout | null = null;
+
+  constructor(outputPauseMs = OUTPUT_PAUSE_MS) {
+    this.#outputPauseMs = outputPauseMs;
+  }
 
   /** Takes the place of the watcher before. `snapshot` is sent first. */
   attach(watcher: Watcher, snapshot: WatchResponse): void {
@@ -45,9 +57,12 @@ export class Events {
     return logs.streams;
   }
 
-  /** Output was appended. */
+  /** Output was appended; it is sent in a moment, with what follows. */
   wake(): void {
-    void this.#pump();
+    this.#outputTimer ??= setTimeout(() => {
+      this.#outputTimer = null;
+      void this.#pump();
+    }, this.#outputPauseMs).unref();
   }
 
   /** No more output comes of a container; what is held is still sent. */

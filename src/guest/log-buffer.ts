@@ -50,13 +50,27 @@ export class LogBuffer {
     this.#droppedBytes += data.length - kept.length;
   }
 
-  /** The oldest piece; null when there is none. Bytes dropped at the end come as an empty piece. */
+  /**
+   * The oldest piece, with those that follow it and fit into one; null when there is none.
+   * Bytes dropped at the end come as an empty piece.
+   */
   take(): LogPiece | null {
-    const piece = this.#pieces.shift();
-    if (piece) {
-      this.#heldBytes -= piece.data.length;
-      this.#budget.usedBytes -= piece.data.length;
-      return piece;
+    const first = this.#pieces.shift();
+    if (first) {
+      const parts = [first.data];
+      let bytes = first.data.length;
+      for (;;) {
+        const next = this.#pieces[0];
+        if (next === undefined || next.droppedBytes > 0) break;
+        if (bytes + next.data.length > LOG_CHUNK_MAX_BYTES) break;
+        this.#pieces.shift();
+        parts.push(next.data);
+        bytes += next.data.length;
+      }
+      this.#heldBytes -= bytes;
+      this.#budget.usedBytes -= bytes;
+      const data = parts.length === 1 ? first.data : Buffer.concat(parts);
+      return { data, droppedBytes: first.droppedBytes };
     }
     if (this.#droppedBytes === 0) return null;
     const droppedBytes = this.#droppedBytes;

@@ -6,7 +6,7 @@ import {
   ExitReason,
   type WatchResponse,
 } from '../../src/protocol/gen/czone/guest/v1/agent.js';
-import { EXITS_KEPT } from '../../src/protocol/limits.js';
+import { EXITS_KEPT, LOG_CHUNK_MAX_BYTES } from '../../src/protocol/limits.js';
 
 const SNAPSHOT: WatchResponse = { event: { $case: 'snapshot', value: { containers: [] } } };
 
@@ -101,12 +101,16 @@ t.test('a new watcher is served though the older one was stuck', async (t) => {
 
 t.test('containers take turns', async (t) => {
   const events = new Events();
-  for (const text of ['1', '2']) events.logsOf('a')[0].append(Buffer.from(text));
+  const whole = 'x'.repeat(LOG_CHUNK_MAX_BYTES - 1);
+  for (const text of ['1', '2']) events.logsOf('a')[0].append(Buffer.from(text + whole));
   events.logsOf('b')[0].append(Buffer.from('3'));
   const watcher = new FakeWatcher();
   events.attach(watcher, SNAPSHOT);
   await settle();
-  t.strictSame(watcher.got, ['snapshot', 'log a 1 1', 'log b 1 3', 'log a 1 2']);
+  t.strictSame(
+    watcher.got.map((line) => line.slice(0, 'log a 1 1'.length)),
+    ['snapshot', 'log a 1 1', 'log b 1 3', 'log a 1 2'],
+  );
 });
 
 t.test('only so many exits are kept', async (t) => {
@@ -114,4 +118,29 @@ t.test('only so many exits are kept', async (t) => {
   for (let count = 0; count <= EXITS_KEPT; count++) events.exit(exitOf(`c${count}`));
   t.equal(events.exitOf('c0'), null);
   t.ok(events.exitOf('c1'));
+});
+
+t.test('output that comes in a moment is sent in one piece', async (t) => {
+  const events = new Events(10);
+  const watcher = new FakeWatcher();
+  events.attach(watcher, SNAPSHOT);
+  for (const text of ['one ', 'two ', 'three']) {
+    events.logsOf('a')[0].append(Buffer.from(text));
+    events.wake();
+    await settle();
+  }
+  t.strictSame(watcher.got, ['snapshot']);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.strictSame(watcher.got, ['snapshot', 'log a 1 one two three']);
+});
+
+t.test('an exit does not wait for that', async (t) => {
+  const events = new Events(60_000);
+  const watcher = new FakeWatcher();
+  events.attach(watcher, SNAPSHOT);
+  events.logsOf('a')[0].append(Buffer.from('last words'));
+  events.wake();
+  events.exit(exitOf('a'));
+  await settle();
+  t.strictSame(watcher.got, ['snapshot', 'log a 1 last words', 'exit a']);
 });
