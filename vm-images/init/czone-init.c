@@ -53,6 +53,8 @@ static const char *const daemon_argv[] = {
 	"--max-old-space-size=64",
 	"--optimize-for-size",
 	"--no-opt",
+	// Without it a function is slow until it has run eight times: for hours.
+	"--no-lazy-feedback-allocation",
 	"--single-threaded-gc",
 	"--v8-pool-size=1",
 	"/usr/lib/czone/daemon.cjs",
