@@ -44,7 +44,7 @@ def next_fork_into(zone_fd):
 
 
 def what_forbids_a_fork(own_descriptors):
-    """None at a safe point: nothing that a child must not share with its siblings."""
+    """None at a safe point: no thread, and nothing open that a child must not share."""
     threads = os.listdir('/proc/self/task')
     if len(threads) > 1:
         return f'{len(threads) - 1} threads run beside the main one'
@@ -55,6 +55,13 @@ def what_forbids_a_fork(own_descriptors):
             except FileNotFoundError:
                 # It was the listing's own.
                 pass
+    return None
+
+
+def what_is_shared():
+    """None, or memory that all children would write to. Once: from then on nothing runs but
+    serve(), which maps none, and the list has hundreds of lines.
+    """
     with open('/proc/self/maps', 'rb') as maps:
         for line in maps:
             fields = line.split(None, 5)
@@ -100,7 +107,7 @@ class Zygote:
 
     def serve(self):
         """Until the channel is closed."""
-        reason = what_forbids_a_fork(self.kept)
+        reason = what_forbids_a_fork(self.kept) or what_is_shared()
         if reason is not None:
             self.refuse(0, reason)
             return
