@@ -205,6 +205,28 @@ await t.test('a child that exhausts its zone dies alone', async (t) => {
   await stop(sibling);
 });
 
+await t.test('who makes sandboxes is killed: the next start has another', async (t) => {
+  const { sandboxId } = await sandbox();
+  const makers = async () => {
+    const text = await node.shell(sandboxId, 'grep -lsx czone-sandbox /proc/[0-9]*/comm');
+    return Array.from(text.matchAll(/\/proc\/(\d+)\/comm/g), ([, pid]) => String(pid));
+  };
+  const kill = (pids: readonly string[]) => node.shell(sandboxId, `kill -9 ${pids.join(' ')}`);
+  const before = await makers();
+  t.equal(before.length, 1, before.join(' '));
+  await kill(before);
+  await stop(await place('ZYGOTE'));
+
+  const between = await makers();
+  t.notSame(between, before);
+  // By whatever moment of the start this hits.
+  const hit = place('AUTO');
+  await kill(between);
+  t.match(await hit, { state: 'RUNNING' });
+  await stop(await hit, await place('ZYGOTE'));
+  t.equal((await makers()).length, 1, 'one, and no zombie');
+});
+
 await t.test('a zygote that ends first drains until its last child has ended', async (t) => {
   const child = await place('ZYGOTE');
   const zygote = await zygoteOf();
