@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The socket between the daemon and a zygote: whole messages, descriptors with them
-// one way (docs/zygote.md). What comes from a zygote is hostile.
+// The socket between the daemon and a zygote (docs/zygote.md), or the maker of sandboxes:
+// whole messages, descriptors with them one way. What comes from a zygote is hostile.
 #pragma once
 
 #include <cstddef>

@@ -112,7 +112,7 @@ static int start_helper(struct server* server, const struct descriptors* fds) {
   return say(server->channel, CZONE_SANDBOX_ENDED, server->request.id, 0, 127 << 8);
 }
 
-/* Three, or none; what came is closed then. */
+/* Three, or none; what came is closed then. As in czone_zygote.c, which stands alone. */
 static int take_descriptors(struct msghdr* message, struct descriptors* taken) {
   int fds[8];
   size_t count = 0;

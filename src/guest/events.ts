@@ -14,8 +14,8 @@ interface ContainerLogs {
 }
 
 /**
- * Lines often come in groups, and the first of them while a container starts: each piece
- * that is sent takes the daemon longer than what else it does for that start.
+ * Lines often come in groups, and the first of them while a container starts, when the
+ * daemon has other things to do than to send each by itself.
  */
 const OUTPUT_PAUSE_MS = 20;
 

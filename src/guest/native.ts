@@ -75,7 +75,7 @@ export interface GuestAddon {
   waitPidfd(pidfd: number): Promise<WaitResult>;
   /** Asks an IPv4 address and port until it takes connections, or until stop(). */
   waitPort(address: string, port: number): PortWait;
-  /** Two ends of a channel to a zygote: whole messages, descriptors with them. */
+  /** Two ends of a channel to a zygote or to the sandbox maker: whole messages, descriptors with them. */
   makeChannel(): [number, number];
   /** An end of a channel that another process holds. EPROTOTYPE: it is none. */
   takeChannel(pidfd: number, fd: number): number;

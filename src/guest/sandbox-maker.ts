@@ -19,10 +19,7 @@ export interface Helper {
 }
 
 export interface SandboxMakerParts {
-  readonly addon: Pick<
-    GuestAddon,
-    'makeChannel' | 'sendMessage' | 'receiveMessage' | 'shutDown' | 'closeFd'
-  >;
+  readonly addon: Pick<GuestAddon, 'makeChannel' | 'sendMessage' | 'receiveMessage' | 'closeFd'>;
   /** Starts the program, whose descriptor 3 is this end of the channel. */
   readonly start: (channel: number) => void;
   readonly complain: (message: string) => void;
@@ -44,9 +41,13 @@ export class SandboxMaker {
     this.#parts = parts;
   }
 
-  /** So that the first who needs a sandbox need not wait for it. */
+  /** So that the first who needs a sandbox need not wait for it. Nothing depends on it. */
   warm(): void {
-    this.#running();
+    try {
+      this.#running();
+    } catch (error) {
+      this.#parts.complain(`The sandbox maker does not start: ${messageOf(error)}`);
+    }
   }
 
   /** The descriptors stay the caller's. Answers when the helper has ended. */

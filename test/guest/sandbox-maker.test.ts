@@ -130,13 +130,17 @@ t.test('answers to nobody are passed over', async (t) => {
 });
 
 t.test('a program that can’t be started, and a request that is too long', async (t) => {
+  const complaints: string[] = [];
   const maker = new SandboxMaker({
     addon: ADDON,
     start: () => {
       throw Object.assign(new Error('no'), { code: 'ENOENT' });
     },
-    complain: () => {},
+    complain: (message) => complaints.push(message),
   });
+  // Who has a zygote has it all the same.
+  maker.warm();
+  t.match(complaints, [/does not start: no/]);
   t.same(await maker.make(STEPS, FDS), { pid: 0, failure: { step: -4, code: 'ENOENT' } });
   t.same(await maker.make('x'.repeat(40_000), FDS), {
     pid: 0,
