@@ -119,7 +119,7 @@ struct czone_test {
 	__u64 addr;		/* bytes */
 	__u64 size;		/* bytes */
 	__u64 ns;		/* out: ns that the kernel took, without a host's share */
-	__u64 pages;		/* out: UNPLUG: in use, with EBUSY; REPORT: reported */
+	__u64 pages;		/* out: UNPLUG: in use, with EBUSY; REPORT: reported; see EVENTS */
 	__u64 ranges;		/* out: REPORT, UNPLUG: ranges reported */
 	__u64 limit;		/* bytes. PLUG: 0 means size */
 	__u64 early_ns;		/* out: UNPLUG: ns until the host could have pages, or 0 */
@@ -137,7 +137,7 @@ struct czone_test {
  * present one, limit: the size that it asks for. EAGAIN: none did.
  */
 #define CZONE_IOC_TEST_WANT	_IOWR(CZONE_IOC_MAGIC, 20, struct czone_test)
-/* EVENTS: of zone_id. */
+/* EVENTS: of zone_id. Out too, pages: what ending processes had freed by themselves. */
 #define CZONE_IOC_TEST_EVENTS	_IOWR(CZONE_IOC_MAGIC, 21, struct czone_test)
 
 /* Keep what can't be moved as a zombie. */

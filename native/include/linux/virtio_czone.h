@@ -47,6 +47,13 @@
  * answered in any order; commands for one zone are carried out in the order
  * in which they were given.
  *
+ * With VIRTIO_CZONE_F_ENDING the driver may send ranges that no command asked
+ * for, while the last processes of a zone end: a response to REPORT with seq 0,
+ * OK and F_MORE. They are free, and nobody gets them before the device has
+ * acknowledged them. So the host has most of a zone's memory before its UNPLUG.
+ * The response queue has a place for one of these beside those of the commands;
+ * it has four descriptors or more.
+ *
  * When the device goes (reset, unplug of the device, crash of its back-end)
  * and comes again, zones stay as they are in the driver. The device then asks
  * for them with LIST. A command that was cut off is not answered; its effect is
@@ -73,6 +80,7 @@
 #define VIRTIO_CZONE_F_REPORT		0 /* REPORT is served */
 #define VIRTIO_CZONE_F_RESIZE		1 /* RESIZE, limit > size, EVENT_WANT */
 #define VIRTIO_CZONE_F_ZOMBIE		2 /* COMMAND_F_ZOMBIE, EVENT_RELEASED */
+#define VIRTIO_CZONE_F_ENDING		3 /* responses without a command; see below */
 
 /* Virtqueues */
 #define VIRTIO_CZONE_VQ_COMMAND		0
