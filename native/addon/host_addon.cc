@@ -108,6 +108,7 @@ Napi::Object replyToObject(Napi::Env env, const Reply& reply) {
   object.Set("guestNs", numberFrom(env, reply.guestNs));
   object.Set("roundTripNs", numberFrom(env, reply.roundTripNs));
   object.Set("residentBeforeBytes", numberFrom(env, reply.residentBeforeBytes));
+  object.Set("earlierBytes", numberFrom(env, reply.earlierBytes));
   object.Set("returnedBytes", numberFrom(env, reply.returnedBytes));
   object.Set("ranges", numberFrom(env, reply.ranges));
   object.Set("sizeBytes", numberFrom(env, reply.sizeBytes));

@@ -91,6 +91,8 @@ struct Reply {
   uint64_t roundTripNs = 0;
   /** Of the zone's range before the first discard, or as an UNPLUG was sent; -1: none ran. */
   int64_t residentBeforeBytes = -1;
+  /** UNPLUG: what came back before, unasked, while the zone's processes ended. */
+  uint64_t earlierBytes = 0;
   uint64_t returnedBytes = 0;
   /** Ranges that the driver named. */
   uint64_t ranges = 0;

@@ -11,6 +11,8 @@ namespace {
 constexpr uint32_t kCommandQueue = VIRTIO_CZONE_VQ_COMMAND;
 constexpr uint32_t kResponseQueue = VIRTIO_CZONE_VQ_RESPONSE;
 constexpr uint32_t kEventQueue = VIRTIO_CZONE_VQ_EVENT;
+/** Of no command. */
+constexpr uint64_t kNoSeq = 0;
 static_assert(VIRTIO_CZONE_VQ_COUNT == vhost_user::Handler::kQueueCount);
 
 virtio_czone_ack makeAck(uint16_t result, uint64_t discardedBytes) {
@@ -194,6 +196,7 @@ virtio_czone_ack CzoneDevice::answer(const Chain& chain) {
   const auto response = parseResponse(bytes, sizeBytes, &problem);
   if (!response) return refuse(problem);
 
+  if (response->seq == kNoSeq && has(VIRTIO_CZONE_F_ENDING)) return answerEnding(*response);
   const auto pending = pending_.find(response->seq);
   const auto expired = expired_.find(response->seq);
   const bool isPending = pending != pending_.end() && pending->second.sent;
@@ -298,6 +301,33 @@ std::optional<std::string> CzoneDevice::endResize(Pending& pending, uint64_t siz
     return "the end of the zone could not be discarded";
   }
   return std::nullopt;
+}
+
+/** Ranges that nobody asked for: the last processes of a zone are ending. */
+virtio_czone_ack CzoneDevice::answerEnding(const Response& response) {
+  if (response.type != CommandType::kReport || !response.more) {
+    return refuse("a response to no command");
+  }
+  // No offence: before LIST is answered, the zones that an earlier device plugged are not known.
+  const ZoneTable::Zone* zone = zones_.find(response.zoneId);
+  if (zone == nullptr) return makeAck(VIRTIO_CZONE_INVALID, 0);
+  // A RESIZE may have had its effect and not its answer.
+  if (const auto problem = checkRanges(response.ranges, {zone->reserved()})) {
+    return refuse(*problem);
+  }
+  Reply counted;
+  bool discarded = true;
+  for (const Range& range : response.ranges) {
+    discarded = discarded && discardCounted(range, &counted);
+  }
+  zones_.addEnded(response.zoneId, counted.returnedBytes);
+  for (auto& [seq, pending] : pending_) {
+    // It was counted as its command was sent; see countUnplugged().
+    if (pending.command.zoneId != response.zoneId || !pending.residentBytes) continue;
+    *pending.residentBytes -= std::min(*pending.residentBytes, counted.returnedBytes);
+  }
+  if (!discarded) return refuse("a reported range could not be discarded");
+  return makeAck(VIRTIO_CZONE_OK, counted.returnedBytes);
 }
 
 virtio_czone_ack CzoneDevice::answerExpired(uint64_t seq, const Command& command,
@@ -412,6 +442,10 @@ void CzoneDevice::finish(uint64_t seq, Result result) {
   if (!pending.sent) unsent_.erase(std::find(unsent_.begin(), unsent_.end(), seq));
   if (pending.command.type == CommandType::kList && result == Result::kOk) {
     zones_.adopt(pending.reply.zones, busyZones(seq));
+  }
+  if (const ZoneTable::Zone* zone = zones_.find(pending.command.zoneId);
+      zone != nullptr && pending.command.type == CommandType::kUnplug) {
+    pending.reply.earlierBytes = zone->endedBytes;
   }
   zones_.end(pending.command, result, pending.sent, pending.reply.sizeBytes);
   pending.reply.result = result;

@@ -62,9 +62,9 @@ class CzoneDevice final : public vhost_user::Device {
   /** Events are told at once, then not again for so long, and so much more for each. */
   static constexpr uint64_t kEventPauseNs = 2'000'000;
   static constexpr uint64_t kEventPauseEachNs = 100'000;
-  static constexpr uint64_t kFeatures = uint64_t{1} << VIRTIO_CZONE_F_REPORT |
-                                        uint64_t{1} << VIRTIO_CZONE_F_RESIZE |
-                                        uint64_t{1} << VIRTIO_CZONE_F_ZOMBIE;
+  static constexpr uint64_t kFeatures =
+      uint64_t{1} << VIRTIO_CZONE_F_REPORT | uint64_t{1} << VIRTIO_CZONE_F_RESIZE |
+      uint64_t{1} << VIRTIO_CZONE_F_ZOMBIE | uint64_t{1} << VIRTIO_CZONE_F_ENDING;
 
   using Clock = uint64_t (*)();
 
@@ -100,7 +100,10 @@ class CzoneDevice final : public vhost_user::Device {
     uint64_t beganNs = 0;
     uint64_t deadlineNs = 0;
     bool sent = false;
-    /** UNPLUG: what the zone had when the command was given, where that is known. */
+    /**
+     * UNPLUG: what the zone had when the command was given, where that is known, without
+     * what came back since, unasked.
+     */
     std::optional<uint64_t> residentBytes;
     /** A part of the answer was refused. */
     bool failed = false;
@@ -120,6 +123,7 @@ class CzoneDevice final : public vhost_user::Device {
   void takeResponse(const Chain& chain);
   virtio_czone_ack answer(const Chain& chain);
   virtio_czone_ack answerPending(uint64_t seq, Pending& pending, const Response& response);
+  virtio_czone_ack answerEnding(const Response& response);
   virtio_czone_ack answerExpired(uint64_t seq, const Command& command, const Response& response);
   std::optional<std::string> carryOut(Pending& pending, const Response& response);
   std::optional<std::string> letGo(Pending& pending, const std::vector<Range>& ranges,

@@ -70,6 +70,7 @@ std::optional<std::string> ZoneTable::begin(const Command& command, uint64_t seq
       if (!known) zones_[command.zoneId] = {command.range, limitBytes, ZoneState::kPlugging, 0};
       zones_[command.zoneId].range = command.range;
       zones_[command.zoneId].plugSeq = seq;
+      zones_[command.zoneId].endedBytes = 0;
       break;
     case CommandType::kUnplug:
       // The table may not know a zone that an earlier device has plugged.

@@ -36,6 +36,8 @@ class ZoneTable {
     ZoneState state = ZoneState::kUnknown;
     /** Of the newest PLUG; 0: plugged by an earlier device. */
     uint64_t plugSeq = 0;
+    /** What came back unasked, while its processes ended. */
+    uint64_t endedBytes = 0;
 
     Range reserved() const { return {range.addr, limitBytes}; }
   };
@@ -71,6 +73,9 @@ class ZoneTable {
    * not unknown, or not inside the range as a whole.
    */
   std::optional<std::string> forget(const Range& range);
+
+  /** So much of a zone that is there came back unasked. */
+  void addEnded(uint32_t zoneId, uint64_t bytes) { zones_.at(zoneId).endedBytes += bytes; }
 
   /** The zone of this id, or null. */
   const Zone* find(uint32_t zoneId) const;

@@ -59,6 +59,16 @@ struct Started : Bench {
     return guest.respond(response);
   }
 
+  /** Ranges that nobody asked for. */
+  virtio_czone_ack ending(uint32_t zoneId, const std::vector<virtio_czone_range>& ranges) {
+    virtio_czone_response response{};
+    response.type = VIRTIO_CZONE_CMD_REPORT;
+    response.flags = VIRTIO_CZONE_RESPONSE_F_MORE;
+    response.zone_id = zoneId;
+    response.nr_entries = static_cast<uint16_t>(ranges.size());
+    return guest.respond(response, ranges.data(), ranges.size() * sizeof(ranges[0]));
+  }
+
   Reply list(const std::vector<virtio_czone_zone>& zones) {
     uint64_t token = 0;
     CHECK_EQUAL(listZones(inGuest(CommandType::kList, 0, {}, &token), zones).result,
@@ -148,6 +158,97 @@ TEST(what_a_guest_touches_during_an_unplug_goes_too) {
   const Reply reply = bench.recorder.reply(token);
   CHECK_EQUAL(reply.residentBeforeBytes, static_cast<int64_t>(kMiB));
   CHECK_EQUAL(reply.returnedBytes, kMiB);
+}
+
+TEST(what_ending_processes_free_comes_back_unasked) {
+  Started bench;
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, 6 * kMiB});
+  auto ack = bench.ending(1, {{kZone.addr, kMiB}, {kZone.addr + 2 * kMiB, kMiB}});
+  CHECK_EQUAL(ack.result, VIRTIO_CZONE_OK);
+  CHECK_EQUAL(ack.discarded, 2 * kMiB);
+  CHECK_EQUAL(bench.allocated(kZone), 4 * kMiB);
+
+  // Counted once, also where the unplug has counted the zone before.
+  uint64_t token = 0;
+  const auto command = bench.inGuest(CommandType::kUnplug, 1, kZone, &token);
+  uint64_t later = 0;
+  const auto list = bench.inGuest(CommandType::kList, 0, {}, &later);
+  bench.guest.respond(FakeGuest::answerTo(list, VIRTIO_CZONE_ERROR));
+  CHECK_EQUAL(bench.ending(1, {{kZone.addr + kMiB, kMiB}}).discarded, kMiB);
+  CHECK_EQUAL(bench.guest.respond(FakeGuest::answerTo(command)).discarded, 3 * kMiB);
+  const Reply reply = bench.recorder.reply(token);
+  CHECK_EQUAL(reply.earlierBytes, 3 * kMiB);
+  CHECK_EQUAL(reply.residentBeforeBytes, static_cast<int64_t>(3 * kMiB));
+  CHECK_EQUAL(reply.returnedBytes, 3 * kMiB);
+  CHECK_EQUAL(bench.allocated(kZone), 0u);
+
+  // The next zone of this id begins anew.
+  bench.plug(1, kZone);
+  CHECK_EQUAL(bench.carryOut(CommandType::kUnplug, 1, kZone).earlierBytes, 0u);
+}
+
+TEST(what_comes_back_unasked_lies_in_its_zone) {
+  Started bench;
+  bench.plug(1, kZone, kLimit);
+  const Range other = Bench::zone(16, 8);
+  bench.plug(2, other);
+  bench.touch(kZone);
+  bench.touch(other);
+  const std::vector<std::vector<virtio_czone_range>> wrong = {
+      {{other.addr, kMiB}},
+      {{kZone.addr, kMiB}, {kZone.addr + kLimit, 4096}},
+      {{kZone.addr, kMiB}, {kZone.addr, kMiB}},
+      {{kZone.addr, 4095}},
+      {{kZone.addr + 1, 4096}},
+      {{kZone.addr, 0}},
+      {{kZone.addr, UINT64_MAX - 4095}},
+      {{0, kMiB}},
+  };
+  for (const auto& ranges : wrong) {
+    CHECK_EQUAL(bench.ending(1, ranges).result, VIRTIO_CZONE_INVALID);
+    bench.recorder.event(EventKind::kViolation);
+  }
+  // None of the driver's faults: an earlier device may have plugged it.
+  CHECK_EQUAL(bench.ending(3, {{kZone.addr, kMiB}}).result, VIRTIO_CZONE_INVALID);
+  CHECK_EQUAL(bench.ending(1, {}).result, VIRTIO_CZONE_OK);
+  CHECK_EQUAL(bench.allocated(kZone), kZone.sizeBytes);
+  CHECK_EQUAL(bench.allocated(other), other.sizeBytes);
+  // It may have grown, and the answer is on its way.
+  bench.touch({kZone.addr + kZone.sizeBytes, kMiB});
+  CHECK_EQUAL(bench.ending(1, {{kZone.addr + kZone.sizeBytes, kMiB}}).discarded, kMiB);
+}
+
+TEST(nothing_else_comes_unasked) {
+  Started bench;
+  bench.plug(1, kZone);
+  for (uint16_t type = VIRTIO_CZONE_CMD_PLUG; type <= VIRTIO_CZONE_CMD_RESIZE; type++) {
+    for (const uint16_t flags : {0, VIRTIO_CZONE_RESPONSE_F_MORE}) {
+      if (type == VIRTIO_CZONE_CMD_REPORT && flags != 0) continue;
+      virtio_czone_response response{};
+      response.type = type;
+      response.flags = flags;
+      response.zone_id = 1;
+      CHECK_EQUAL(bench.guest.respond(response).result, VIRTIO_CZONE_INVALID);
+      bench.recorder.event(EventKind::kViolation);
+    }
+  }
+}
+
+TEST(without_the_feature_nothing_comes_unasked) {
+  Bench bench;
+  bench.start(uint64_t{1} << VIRTIO_CZONE_F_ENDING);
+  bench.plug(1, kZone);
+  bench.touch({kZone.addr, kMiB});
+  virtio_czone_response response{};
+  response.type = VIRTIO_CZONE_CMD_REPORT;
+  response.flags = VIRTIO_CZONE_RESPONSE_F_MORE;
+  response.zone_id = 1;
+  response.nr_entries = 1;
+  const virtio_czone_range range{kZone.addr, kMiB};
+  CHECK_EQUAL(bench.guest.respond(response, &range, sizeof(range)).result, VIRTIO_CZONE_INVALID);
+  bench.recorder.event(EventKind::kViolation);
+  CHECK_EQUAL(bench.allocated(kZone), kMiB);
 }
 
 TEST(a_busy_unplug_returns_nothing) {

@@ -28,7 +28,7 @@ TEST(features_and_queues_are_offered) {
   const uint64_t features = bench.frontEnd.replyU64(Request::kGetFeatures);
   CHECK_EQUAL(features,
               (uint64_t{1} << VIRTIO_F_VERSION_1) | (uint64_t{1} << 30) | CzoneDevice::kFeatures);
-  CHECK_EQUAL(CzoneDevice::kFeatures, 7u);
+  CHECK_EQUAL(CzoneDevice::kFeatures, 15u);
   bench.frontEnd.negotiate();
   bench.frontEnd.send(Request::kGetQueueNum, nullptr, 0);
   CHECK_EQUAL(bench.frontEnd.replyU64(Request::kGetQueueNum), uint64_t{VIRTIO_CZONE_VQ_COUNT});

@@ -44,5 +44,6 @@ export function describeExit(exit: ContainerExit): string {
 
 function describeReturn(memory: MemoryReturn): string {
   const all = memory.complete ? '' : ', the rest not yet';
-  return `the host has ${formatSize(memory.returnedBytes)} of ${formatSize(memory.residentBytes)} back${all} (${duration(memory.unplugUs)})`;
+  const early = memory.earlyBytes > 0 ? `${formatSize(memory.earlyBytes)} before the unplug, ` : '';
+  return `the host has ${formatSize(memory.returnedBytes)} of ${formatSize(memory.residentBytes)} back${all} (${early}${duration(memory.unplugUs)})`;
 }

@@ -68,6 +68,7 @@ export interface ContainerExit {
 export interface MemoryReturn {
   readonly residentBytes: number;
   readonly returnedBytes: number;
+  readonly earlyBytes: number;
   readonly unplugUs: number;
   readonly guestUs: number;
   readonly complete: boolean;

@@ -50,6 +50,7 @@ export function container(view: domain.ContainerView): Container {
       unplugUs: count(view.memoryReturn.unplugUs),
       guestUs: count(view.memoryReturn.guestUs),
       complete: view.memoryReturn.complete,
+      earlyBytes: count(view.memoryReturn.earlyBytes),
     },
     guestPid: view.guestPid,
     plugGuestUs: count(view.plugGuestUs),

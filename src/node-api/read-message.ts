@@ -65,6 +65,7 @@ export function readContainer(message: containers.Container | null): domain.Cont
       unplugUs: number(message.memoryReturn.unplugUs),
       guestUs: number(message.memoryReturn.guestUs),
       complete: message.memoryReturn.complete,
+      earlyBytes: number(message.memoryReturn.earlyBytes),
     },
     guestPid: message.guestPid,
     plugGuestUs: number(message.plugGuestUs),

@@ -61,7 +61,13 @@ t.test('two tenants in one VM', async (t) => {
 });
 
 t.test('one byte that did not come back, or a range that is not whole again', async (t) => {
-  const memory = { residentBytes: 4096, returnedBytes: 4095, unplugUs: 1, guestUs: 1 };
+  const memory = {
+    residentBytes: 4096,
+    returnedBytes: 4095,
+    earlyBytes: 0,
+    unplugUs: 1,
+    guestUs: 1,
+  };
   for (const memoryReturn of [
     { ...memory, complete: true },
     { ...memory, returnedBytes: 4096, complete: false },

@@ -127,6 +127,7 @@ class DemoController extends FakeController {
       memoryReturn: {
         residentBytes,
         returnedBytes: mode === 'keep' ? residentBytes - 4096 : residentBytes,
+        earlyBytes: 0,
         unplugUs: 5_000,
         guestUs: 700,
         complete: mode !== 'keep',

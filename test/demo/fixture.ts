@@ -100,6 +100,7 @@ function viewOf({ plan, toMs, mib }: Life, at: number, start: number): Container
     memoryReturn: {
       residentBytes,
       returnedBytes: residentBytes,
+      earlyBytes: 0,
       unplugUs: 14_000,
       guestUs: 900,
       complete: true,

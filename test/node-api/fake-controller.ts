@@ -118,6 +118,7 @@ export class FakeController implements Controller {
             memoryReturn: {
               residentBytes: 20 * MIB,
               returnedBytes: 20 * MIB,
+              earlyBytes: 16 * MIB,
               unplugUs: 5_000,
               guestUs: 700,
               complete: true,

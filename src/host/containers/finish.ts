@@ -36,6 +36,7 @@ export function loseContainer(container: Container, residentBytes: number, unplu
   container.memoryReturn = {
     residentBytes: bytes,
     returnedBytes: bytes,
+    earlyBytes: container.memoryReturn?.earlyBytes ?? 0,
     unplugUs,
     guestUs: 0,
     complete: true,

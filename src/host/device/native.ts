@@ -27,6 +27,8 @@ export interface DeviceReply {
   readonly roundTripNs: number;
   /** Allocated bytes of the zone's range just before the first discard; -1 where none ran. */
   readonly residentBeforeBytes: number;
+  /** UNPLUG: bytes that came back before, unasked, while the zone's processes ended; else 0. */
+  readonly earlierBytes: number;
   /** Allocated bytes that the discards freed. */
   readonly returnedBytes: number;
   /** Ranges that the guest named. */

@@ -18,11 +18,23 @@ const NS_PER_US = 1_000;
 /** linux/virtio_czone.h */
 export const STATE_ZOMBIE = 4;
 
-/** What one try to unplug came to. */
+/** What a zone had on the host as its last processes began to end. */
+export interface Held {
+  readonly residentBytes: number;
+  /** Of these, what was back before the unplug was asked for. */
+  readonly earlyBytes: number;
+}
+
+/** What one try to unplug came to. `held`: null where nobody counted. */
 export type Attempt =
-  | { readonly kind: 'returned'; readonly guestUs: number }
+  | { readonly kind: 'returned'; readonly guestUs: number; readonly held: Held | null }
   /** A zombie now: nobody can use it, and what was free is back. */
-  | { readonly kind: 'pinned'; readonly inUseBytes: number; readonly pins: readonly ZonePin[] }
+  | {
+      readonly kind: 'pinned';
+      readonly inUseBytes: number;
+      readonly pins: readonly ZonePin[];
+      readonly held: Held | null;
+    }
   | { readonly kind: 'again'; readonly why: string };
 
 export interface ZoneCommandsOptions {
@@ -87,7 +99,11 @@ export class ZoneCommands {
       const reply = await device.unplug(zone);
       switch (reply.result) {
         case 'OK':
-          return { kind: 'returned', guestUs: Math.round(reply.guestNs / NS_PER_US) };
+          return {
+            kind: 'returned',
+            guestUs: Math.round(reply.guestNs / NS_PER_US),
+            held: heldBy(reply),
+          };
         case 'BUSY':
           return this.#afterBusy(device, zone, reply);
         default:
@@ -113,7 +129,7 @@ export class ZoneCommands {
     }
     // What a guest says is no more than its zone.
     const inUseBytes = Math.min(reply.pagesInUse * PAGE_BYTES, zone.sizeBytes);
-    return { kind: 'pinned', inUseBytes, pins: readPins(reply.pins) };
+    return { kind: 'pinned', inUseBytes, pins: readPins(reply.pins), held: heldBy(reply) };
   }
 
   /** An answer was lost, or the guest knows no such zone: LIST tells whether it holds it. */
@@ -131,8 +147,13 @@ export class ZoneCommands {
     );
     if (held) return again(reply.result);
     device.discard(zone);
-    return { kind: 'returned', guestUs: 0 };
+    return { kind: 'returned', guestUs: 0, held: null };
   }
+}
+
+function heldBy({ residentBeforeBytes, earlierBytes }: DeviceReply): Held | null {
+  if (residentBeforeBytes < 0) return null;
+  return { residentBytes: residentBeforeBytes + earlierBytes, earlyBytes: earlierBytes };
 }
 
 export function isSame(zone: LedgerZone, guest: GuestZone): boolean {

@@ -15,7 +15,7 @@ import { firstZoneBytes, memmapBytes } from '../ledger/zone-size.js';
 import { LIMITS } from '../limits.js';
 import type { Log } from '../log.js';
 import { decideShrink, emptyEndBytes } from './shrink-policy.js';
-import { type Attempt, isSame, ZoneCommands } from './zone-commands.js';
+import { type Attempt, type Held, isSame, ZoneCommands } from './zone-commands.js';
 import { ZoneGrowth } from './zone-growth.js';
 
 const NS_PER_US = 1_000;
@@ -111,28 +111,32 @@ export class ZoneKeeper {
     const zone = ledger.zone(zoneId);
     if (zone === null || this.#ended.signal.aborted) throw gone();
     this.#growth.forget(zoneId);
-    const residentBytes = zoneBytes(zone.start, zone.limitBytes);
+    let held: Held = { residentBytes: zoneBytes(zone.start, zone.limitBytes), earlyBytes: 0 };
+    let known = false;
     const begin = performance.now();
     let pauseMs = BUSY_PAUSE_MS;
     ledger.move(zoneId, 'unplugging');
     for (;;) {
       const attempt = await this.#commands.tryUnplug(zoneId);
       if (this.#ended.signal.aborted) throw gone();
+      if (!known && attempt.kind !== 'again' && attempt.held !== null) {
+        held = attempt.held;
+        known = true;
+      }
       const unplugUs = Math.round((performance.now() - begin) * 1000);
       if (attempt.kind === 'returned') {
-        return this.#settle(zone, residentBytes, unplugUs, attempt.guestUs);
+        return this.#settle(zone, held, unplugUs, attempt.guestUs);
       }
       const patienceMs =
         attempt.kind === 'pinned' ? LIMITS.zombiePatienceMs : LIMITS.unplugPatienceMs;
       if (performance.now() - begin > patienceMs) {
         const left = this.#park(zone, attempt);
         // Ends only with the zone or the VM.
-        this.#retryLater(zone, residentBytes, begin, later).catch((error: unknown) => {
+        this.#retryLater(zone, held, begin, later).catch((error: unknown) => {
           if (this.#ended.signal.aborted) return;
           this.#options.log.error({ zoneId, error }, 'an ended zone is not tried again');
         });
-        const returnedBytes = Math.max(residentBytes - left, 0);
-        return { residentBytes, returnedBytes, unplugUs, guestUs: 0, complete: false };
+        return { ...cameBack(held, left), unplugUs, guestUs: 0, complete: false };
       }
       await sleep(pauseMs);
       pauseMs = Math.min(pauseMs * 2, BUSY_PAUSE_MAX_MS);
@@ -263,19 +267,13 @@ export class ZoneKeeper {
     return this.#options.zoneBytes(zone.start, zone.limitBytes);
   }
 
-  #settle(
-    zone: LedgerZone,
-    residentBytes: number,
-    unplugUs: number,
-    guestUs: number,
-  ): MemoryReturn {
+  #settle(zone: LedgerZone, held: Held, unplugUs: number, guestUs: number): MemoryReturn {
     const left = this.#resident(zone);
     this.#release(zone.zoneId);
     if (left > 0) {
       this.#options.log.error({ zone, left }, 'an unplugged range is not empty on the host');
     }
-    const returnedBytes = Math.max(residentBytes - left, 0);
-    return { residentBytes, returnedBytes, unplugUs, guestUs, complete: left === 0 };
+    return { ...cameBack(held, left), unplugUs, guestUs, complete: left === 0 };
   }
 
   /** Until it is tried again. What the host still has in its range, bytes. */
@@ -297,7 +295,7 @@ export class ZoneKeeper {
 
   async #retryLater(
     zone: LedgerZone,
-    residentBytes: number,
+    held: Held,
     begin: number,
     later: (result: MemoryReturn) => void,
   ): Promise<void> {
@@ -315,7 +313,7 @@ export class ZoneKeeper {
         const unplugUs = Math.round((performance.now() - begin) * 1000);
         this.#waiting.delete(zoneId);
         log.info({ zoneId }, 'an ended zone came back');
-        later(this.#settle(zone, residentBytes, unplugUs, attempt.guestUs));
+        later(this.#settle(zone, held, unplugUs, attempt.guestUs));
         return;
       }
       this.#park(zone, attempt);
@@ -345,6 +343,11 @@ export class ZoneKeeper {
     this.#commands.forget(zoneId);
     this.#options.ledger.release(zoneId);
   }
+}
+
+/** `leftBytes`: on the host still. */
+function cameBack(held: Held, leftBytes: number) {
+  return { ...held, returnedBytes: Math.max(held.residentBytes - leftBytes, 0) };
 }
 
 function notPlugged(zoneId: ZoneId, containerId: ContainerId, state: string): CzoneError {

@@ -16,6 +16,7 @@ const EMPTY: DeviceReply = {
   guestNs: 2_000,
   roundTripNs: 0,
   residentBeforeBytes: -1,
+  earlierBytes: 0,
   returnedBytes: 0,
   ranges: 0,
   sizeBytes: 0,
@@ -145,6 +146,26 @@ t.test('a busy zone is tried again', async (t) => {
   t.match(await keeper.giveBack(zone.zoneId, () => {}), { complete: true });
   t.same(guest.calls, ['plug', 'unplug', 'unplug', 'unplug']);
   t.equal(ledger.limitBytes, 0);
+});
+
+t.test('what came back before the unplug counts too', async (t) => {
+  const { guest, keeper, reserve } = setUp();
+  const zone = reserve();
+  await keeper.plug(zone);
+  // The guest named some of it between the first count and the device's own.
+  guest.bytes = 5 * MIB;
+  const { unplug } = guest;
+  guest.unplug = async (held) => ({
+    ...(await unplug.call(guest, held)),
+    residentBeforeBytes: 2 * MIB,
+    earlierBytes: 40 * MIB,
+  });
+  t.match(await keeper.giveBack(zone.zoneId, () => {}), {
+    residentBytes: 42 * MIB,
+    returnedBytes: 42 * MIB,
+    earlyBytes: 40 * MIB,
+    complete: true,
+  });
 });
 
 t.test('bytes that stay are not called returned', async (t) => {

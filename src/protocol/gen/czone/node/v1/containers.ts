@@ -106,7 +106,7 @@ export interface PlaceFunctionResponse {
 
 /** How a zone went back to the host. */
 export interface MemoryReturn {
-  /** Allocated bytes of the zone's range on the host before the unplug. */
+  /** Allocated bytes of the zone's range on the host as its last processes began to end. */
   residentBytes: bigint;
   /** Of these, bytes that the host has back. */
   returnedBytes: bigint;
@@ -116,6 +116,11 @@ export interface MemoryReturn {
   guestUs: bigint;
   /** True when the range is empty and free again. */
   complete: boolean;
+  /**
+   * Of the bytes that are back, those that were before the unplug request: a zone's last
+   * processes give memory back while they end.
+   */
+  earlyBytes: bigint;
 }
 
 export interface Container {
@@ -513,7 +518,7 @@ export const PlaceFunctionResponse: MessageFns<PlaceFunctionResponse> = {
 };
 
 function createBaseMemoryReturn(): MemoryReturn {
-  return { residentBytes: 0n, returnedBytes: 0n, unplugUs: 0n, guestUs: 0n, complete: false };
+  return { residentBytes: 0n, returnedBytes: 0n, unplugUs: 0n, guestUs: 0n, complete: false, earlyBytes: 0n };
 }
 
 export const MemoryReturn: MessageFns<MemoryReturn> = {
@@ -544,6 +549,12 @@ export const MemoryReturn: MessageFns<MemoryReturn> = {
     }
     if (message.complete !== false) {
       writer.uint32(40).bool(message.complete);
+    }
+    if (message.earlyBytes !== 0n) {
+      if (BigInt.asUintN(64, message.earlyBytes) !== message.earlyBytes) {
+        throw new globalThis.Error("value provided for field message.earlyBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.earlyBytes);
     }
     return writer;
   },
@@ -601,6 +612,14 @@ export const MemoryReturn: MessageFns<MemoryReturn> = {
             message.complete = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.earlyBytes = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -627,6 +646,9 @@ export const MemoryReturn: MessageFns<MemoryReturn> = {
     message.unplugUs = (object.unplugUs !== undefined && object.unplugUs !== null) ? BigInt(object.unplugUs) : 0n;
     message.guestUs = (object.guestUs !== undefined && object.guestUs !== null) ? BigInt(object.guestUs) : 0n;
     message.complete = object.complete ?? false;
+    message.earlyBytes = (object.earlyBytes !== undefined && object.earlyBytes !== null)
+      ? BigInt(object.earlyBytes)
+      : 0n;
     return message;
   },
 };
