@@ -15,7 +15,8 @@ const where = { sizeMib: 128, pages: '4KiB', kernel: 'czone' };
 const stock = { ...where, kernel: 'stock' };
 
 /** czone needs `ourMs` for what a bare fallocate does in 100. */
-export function b1Measurements(ourMs: number, returnedShare = 1): Measurement[] {
+/** `tripMs`: of an empty request. */
+export function b1Measurements(ourMs: number, returnedShare = 1, tripMs = 1): Measurement[] {
   return [
     measurement('limit', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 90, 100, 110),
     measurement('limit-rested', 'returnMs', { sizeMib: 128, pages: '4KiB' }, 100, 110, 120),
@@ -24,7 +25,8 @@ export function b1Measurements(ourMs: number, returnedShare = 1): Measurement[] 
     measurement('czone', 'guestMs', where, 2),
     measurement('czone', 'totalMs', where, ourMs + 50),
     measurement('czone', 'returnedShare', where, 1.01, returnedShare),
-    measurement('czone', 'roundTripMs', where, 1),
+    measurement('czone', 'earlyShare', where, 0.5, 0.75),
+    measurement('czone', 'roundTripMs', where, tripMs),
     measurement('virtio-mem', 'returnMs', stock, 800),
     measurement('virtio-mem', 'totalMs', stock, 850),
     measurement('virtio-mem', 'returnedShare', stock, 0.9876),

@@ -144,15 +144,17 @@ class ReportingVm implements PeerVm {
     return touchedBytes;
   }
 
-  /** Nobody asks: it comes, or it does not. */
-  release(_id: number, _bytes: number, goalBytes: number): Promise<Returned> {
-    return watchReturn({
+  /** Nobody asks: it comes, or it does not. Some of it may have come already. */
+  async release(_id: number, bytes: number, goalBytes: number): Promise<Returned> {
+    const earlyBytes = Math.max(goalBytes + bytes - this.#vm.allocatedBytes(), 0);
+    const { ms, returnedBytes } = await watchReturn({
       startMs: performance.now(),
       allocatedBytes: () => this.#vm.allocatedBytes(),
       goalBytes,
       finished: null,
       stallMs: REPORT_STALL_MS,
     });
+    return { ms, returnedBytes: returnedBytes + earlyBytes, earlyBytes };
   }
 
   trim(id: number, freedBytes: number, goalBytes: number): Promise<Returned> {

@@ -48,6 +48,8 @@ export class CzoneVm implements PeerVm {
   readonly #slot: DeviceSlot;
   readonly #device: ZoneDevice;
   readonly #zones = new Map<number, ZoneRange>();
+  /** What containers had when they were last asked; their processes' end may begin then. */
+  readonly #held = new Map<number, number>();
   /** Free ranges of the region, by start; zones that ended leave theirs. */
   readonly #free: { start: number; bytes: number }[];
 
@@ -105,7 +107,9 @@ export class CzoneVm implements PeerVm {
   }
 
   residentBytes(id: number): number {
-    return this.#resident(this.#zone(id));
+    const bytes = this.#resident(this.#zone(id));
+    this.#held.set(id, bytes);
+    return bytes;
   }
 
   async release(id: number): Promise<Returned> {
@@ -113,9 +117,11 @@ export class CzoneVm implements PeerVm {
     const startMs = performance.now();
     const reply = await this.unplug(id);
     const ms = performance.now() - startMs;
+    const heldBytes = this.#held.get(id) ?? reply.residentBeforeBytes + reply.earlierBytes;
+    this.#held.delete(id);
     // Counted again, not believed.
-    const returnedBytes = reply.residentBeforeBytes - this.#resident(zone);
-    return { ms, returnedBytes, guestMs: reply.guestNs / 1e6 };
+    const returnedBytes = heldBytes - this.#resident(zone);
+    return { ms, returnedBytes, guestMs: reply.guestNs / 1e6, earlyBytes: reply.earlierBytes };
   }
 
   async trim(id: number): Promise<Returned> {

@@ -40,8 +40,13 @@ export function kernelsOf(peer: Peer, mode: Mode): readonly [Kernel, ...Kernel[]
 export interface Returned {
   /** From the request until the host had the bytes, or until no more came. */
   readonly ms: number;
-  /** Of those that were the container's on the host. */
+  /**
+   * Of those that were the container's on the host; where the peer tells what came back
+   * before the request, with that.
+   */
   readonly returnedBytes: number;
+  /** Of those, what was back before the request, where the peer tells. */
+  readonly earlyBytes?: number;
   /** Of that time the guest's, where it tells. */
   readonly guestMs?: number;
 }

@@ -28,6 +28,8 @@ export interface Kill {
   readonly returnMs: number;
   readonly residentBytes: number;
   readonly returnedBytes: number;
+  /** Of those, what was back when the request was made; null: nobody tells. */
+  readonly earlyBytes: number | null;
   /** Round trip of an empty request to the device, just before. */
   readonly roundTripMs: number;
   /** Of the return: the guest's own work; null: nobody tells. */
@@ -107,12 +109,17 @@ async function kill(vm: BenchVm, peer: PeerVm, id: number, bytes: number): Promi
   const startMs = performance.now();
   await vm.guest.killHog(id);
   const exitMs = performance.now() - startMs;
-  const { ms, returnedBytes, guestMs } = await peer.release(id, bytes, before - residentBytes);
+  const { ms, returnedBytes, guestMs, earlyBytes } = await peer.release(
+    id,
+    bytes,
+    before - residentBytes,
+  );
   return {
     exitMs,
     returnMs: ms,
     residentBytes,
     returnedBytes,
+    earlyBytes: earlyBytes ?? null,
     roundTripMs,
     guestMs: guestMs ?? null,
   };
