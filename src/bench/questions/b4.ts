@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // B4: what do neighbours notice while others come and go?
 import { setTimeout as delay } from 'node:timers/promises';
-import { MIB } from '../../protocol/units.js';
+import { KIB, MIB } from '../../protocol/units.js';
 import { type Measurement, type Measurements, type Mode, valuesOf } from '../measurement.js';
 import { balloon, czone, none, peerTitle, virtioMem } from '../peers/all.js';
 import { kernelsOf, type Peer, type PeerVm } from '../peers/peer.js';
@@ -40,6 +40,9 @@ const CONTAINER_BYTES = 128 * MIB;
 const RESIDENT_BYTES = 128 * MIB;
 const RESIDENT_ID = 1;
 const VISITOR_ID = 2;
+/** Stays where a visitor's memory is kept: a zone with nobody in it gives back what it has. */
+const KEEPER_ID = 3;
+const KEEPER_BYTES = 64 * KIB;
 const TURN_KIB = 64;
 /** Until the emulator has translated what it takes. */
 const WARM_SECONDS = 4;
@@ -144,10 +147,14 @@ async function measureOne(
 ): Promise<void> {
   await vm.resume();
   const room = kind === 'kept' ? await admit(vm, opened) : null;
+  if (room !== null) await vm.guest.startHog(KEEPER_ID, room.zone, KEEPER_BYTES, false);
   await vm.guest.startNeighbour(work);
   const lives = await comeAndGo(vm, opened, seconds, room);
   const done = await vm.guest.stopNeighbour();
-  if (room !== null) await room.release();
+  if (room !== null) {
+    await vm.guest.killHog(KEEPER_ID);
+    await room.release();
+  }
   await vm.pause();
   into.add(peer.name, 'meanMs', { work, kind }, done.meanNs / 1e6);
   into.add(peer.name, 'p99Ms', { work, kind }, done.p99Ns / 1e6);
