@@ -345,7 +345,7 @@ function guarded(measurements: readonly Measurement[]): Guarded[] {
 function plots(measurements: readonly Measurement[]): Plot[] {
   return coordinates(measurements, 'pages').map((pages) => ({
     name: `b1-${pages}`,
-    title: `Time until the bytes of a killed container are back, ${pages} pages`,
+    title: `Time from the request until all bytes of a killed container are back, ${pages} pages`,
     spec: linePlot({
       measurements: measurements.filter(
         ({ what, at, of }) =>
