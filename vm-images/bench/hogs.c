@@ -195,9 +195,10 @@ void hog_kill(unsigned int id)
 	close(hog->orders);
 	close(hog->answers);
 	*hog = (struct hog){0};
-	reply("{\"ok\":true,\"ns\":%llu}", (unsigned long long)start);
+	// Before the answer: else it goes on beside what is measured next.
 	name_cgroup(cgroup, sizeof(cgroup), id);
 	remove_cgroup(cgroup);
+	reply("{\"ok\":true,\"ns\":%llu}", (unsigned long long)start);
 }
 
 void hog_visit(unsigned int zone, uint64_t bytes)
