@@ -30,7 +30,8 @@ export function linePlot({ measurements, x, y, label }: LinePlot): object {
     type: 'quantitative',
     title: x.title,
     scale: x.log ? { type: 'log', base: 2 } : { zero: false },
-    axis: { values: [...new Set(values.map((value) => value.x))], format: '~g' },
+    // A format would get as few digits as tell two ticks apart: 2e+1.
+    axis: { values: [...new Set(values.map((value) => value.x))], labelExpr: 'datum.value' },
   };
   const color = { field: 'label', type: 'nominal', title: null };
   return {
